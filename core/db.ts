@@ -1,0 +1,80 @@
+import pg from 'pg'
+import { errorCode, HomeportError } from './errors.ts'
+
+export interface PoolOptions {
+  connectionString: string
+  applicationName: string
+  max?: number
+  connectTimeoutMs?: number
+  statementTimeoutMs?: number
+}
+
+// int8 stays text (ids are 64-bit hashes, past what a JS number holds); the rest is pg's default.
+// Pinned so that timestamps and floats read the same from every server.
+const sessionOptions =
+  '-c client_encoding=UTF8 -c datestyle=ISO -c intervalstyle=postgres -c extra_float_digits=1'
+
+/** A pool of at most `max` (default 4) sessions. Errors of idle sessions are left to the next query. */
+export function createPool(options: PoolOptions): pg.Pool {
+  const pool = new pg.Pool({ ...clientConfig(options), max: options.max ?? 4 })
+  // Without a listener a server restart would end the process; the next query reports it.
+  pool.on('error', () => undefined)
+  return pool
+}
+
+/** One connected session. @throws HomeportError as {@link explainConnectionError}. */
+export async function connect(options: PoolOptions): Promise<pg.Client> {
+  const client = new pg.Client(clientConfig(options))
+  client.on('error', () => undefined)
+  try {
+    await client.connect()
+  } catch (error) {
+    throw explainConnectionError(error, options)
+  }
+  return client
+}
+
+function clientConfig(options: PoolOptions): pg.ClientConfig {
+  return {
+    connectionString: options.connectionString,
+    application_name: options.applicationName,
+    connectionTimeoutMillis: options.connectTimeoutMs ?? 10_000,
+    ...(options.statementTimeoutMs === undefined ? {} : { statement_timeout: options.statementTimeoutMs }),
+    options: sessionOptions,
+    keepAlive: true,
+  }
+}
+
+/** Says in plain words, without the password, why a database could not be reached, and what to do. */
+export function explainConnectionError(error: unknown, options: PoolOptions): HomeportError {
+  const where = describeServer(options.connectionString)
+  const code = errorCode(error)
+  const found = code === undefined ? undefined : connectionAdvice[code]
+  return new HomeportError('DATABASE_UNREACHABLE', `${where}: ${found?.[0] ?? 'no connection'}`, {
+    hint: found?.[1] ?? 'check the URL, and that the server is running and reachable from here',
+    cause: error,
+  })
+}
+
+const connectionAdvice: Readonly<Record<string, readonly [string, string]>> = {
+  ECONNREFUSED: ['nothing listens there', 'start the server, or correct host and port in the URL'],
+  ENOENT: ['its socket does not exist', 'start the server, or correct the socket folder in the URL'],
+  ENOTFOUND: ['the host name is unknown', 'correct the host in the URL'],
+  ETIMEDOUT: ['no answer', 'check the firewall between here and the server'],
+  '28P01': ['the password is wrong', 'correct the password in the URL'],
+  '28000': ['the server refuses this role', 'add a line for it to pg_hba.conf, or use another role'],
+  '3D000': ['the database does not exist', 'createdb it, or correct the name in the URL'],
+  '53300': ['the server has no free connection', 'close some, or raise max_connections'],
+  '57P03': ['the server is starting up or shutting down', 'wait a moment and run the command again'],
+}
+
+/** `host:port/database` of a Postgres URL, for messages. */
+export function describeServer(connectionString: string): string {
+  try {
+    const url = new URL(connectionString)
+    const host = url.searchParams.get('host') ?? url.hostname
+    return `${host === '' ? 'localhost' : host}:${url.port === '' ? '5432' : url.port}${url.pathname}`
+  } catch {
+    return 'the database'
+  }
+}
