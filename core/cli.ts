@@ -1,0 +1,205 @@
+import { Command, CommanderError, InvalidArgumentError } from 'commander'
+import { errorCode, errorMessage, HomeportError, type ExitCode } from './errors.ts'
+
+/** What a command is handed: its words, its options, where to write, and when to stop. */
+export interface Invocation<Options> {
+  args: readonly string[]
+  options: Options
+  json: boolean
+  /** Aborts at the first SIGINT or SIGTERM; a second one ends the process at once. */
+  signal: AbortSignal
+  out: Output
+}
+
+export interface Output {
+  /** A result on stdout: `value` as one line of JSON with --json, else `text`. */
+  result(value: unknown, text: string): void
+  /** Progress and remarks, on stderr. */
+  note(text: string): void
+  /** A line that replaces the last one on a terminal, and is left out elsewhere. On stderr. */
+  progress(text: string): void
+}
+
+export interface CommandSpec<Options = Record<string, never>> {
+  name: string
+  summary: string
+  /** More paragraphs for --help: what it does, what it never does, the shape of --json. */
+  details?: string
+  examples: readonly (readonly [command: string, what: string])[]
+  /** Adds arguments and options with commander's own calls; --json and --help are there already. */
+  configure?(command: Command): void
+  run(invocation: Invocation<Options>): Promise<ExitCode>
+}
+
+/** A command whose options' type is settled; {@link runProgram} takes any mixture of them. */
+export interface AnyCommand {
+  name: string
+  install(program: Command, start: StartCommand): void
+}
+type StartCommand = (
+  json: boolean,
+  run: (base: Omit<Invocation<unknown>, 'options' | 'args'>) => Promise<ExitCode>,
+) => Promise<void>
+
+export interface ProgramOptions {
+  name: string
+  description: string
+  commands: readonly AnyCommand[]
+  /** Without the node and script words. */
+  argv: readonly string[]
+  stdout?: NodeJS.WritableStream
+  stderr?: NodeJS.WritableStream & { isTTY?: boolean }
+}
+
+/** Gives a command to {@link runProgram} without losing the type of its options. */
+export function defineCommand<Options>(spec: CommandSpec<Options>): AnyCommand {
+  return {
+    name: spec.name,
+    install(program, start) {
+      const command = program.command(spec.name).summary(spec.summary)
+      command.description(spec.details === undefined ? spec.summary : `${spec.summary}\n\n${spec.details}`)
+      command.option('--json', 'print the result as one line of JSON on stdout')
+      spec.configure?.(command)
+      const examples = spec.examples.map(([line, what]) => `  $ ${program.name()} ${line}\n      ${what}`)
+      command.addHelpText('after', `\nExamples:\n${examples.join('\n')}`)
+      command.action(async () => {
+        const { json, ...options } = command.opts<Options & { json?: boolean }>()
+        await start(json === true, (base) =>
+          spec.run({ ...base, args: command.args, options: options as unknown as Options }),
+        )
+      })
+    },
+  }
+}
+
+/**
+ * Runs one command of a program and returns its exit code: 0 fine, 1 failed, 2 usage or
+ * configuration, 3 a check found something. Errors go to stderr as `Error: …` and `Try: …`, or as one
+ * line `{"error":{code,message,hint}}` with --json. Never throws and never calls process.exit, except
+ * at a second signal.
+ */
+export async function runProgram(options: ProgramOptions): Promise<ExitCode> {
+  const stdout = options.stdout ?? process.stdout
+  const stderr = options.stderr ?? process.stderr
+  // A reader that has seen enough (| head) closes the pipe: the rest is written nowhere.
+  const ignoreClosedPipe = (error: Error): void => {
+    if (errorCode(error) !== 'EPIPE') throw error
+  }
+  stdout.on('error', ignoreClosedPipe)
+  stderr.on('error', ignoreClosedPipe)
+  const stop = listenForSignals()
+  let exitCode: ExitCode = 0
+  let complaint = ''
+  const program = new Command(options.name)
+    .description(options.description)
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => stdout.write(text),
+      writeErr: (text) => stderr.write(text),
+      outputError: (text) => (complaint = text),
+    })
+    .addHelpText('after', '\nExit codes: 0 fine, 1 failed, 2 usage or configuration, 3 a check found something')
+  for (const command of options.commands) {
+    command.install(program, async (json, run) => {
+      exitCode = await run({ json, signal: stop.signal, out: createOutput(stdout, stderr, json) })
+    })
+  }
+  for (const command of program.commands) command.copyInheritedSettings(program)
+  try {
+    if (options.argv.length === 0) throw usageError(options.name, 'a command is needed')
+    await program.parseAsync(options.argv, { from: 'user' })
+    return exitCode
+  } catch (error) {
+    if (error instanceof CommanderError && error.exitCode === 0) return 0
+    const shown =
+      error instanceof CommanderError
+        ? usageError(commandLine(options), complaint === '' ? error.message : complaint)
+        : explain(error, stop.signal)
+    stderr.write(formatError(shown, options.argv.includes('--json')))
+    return shown.exitCode
+  } finally {
+    stop.release()
+    stdout.off('error', ignoreClosedPipe)
+    stderr.off('error', ignoreClosedPipe)
+  }
+}
+
+/** Parses a whole number option in a range, for commander's `.option(flags, text, parser)`. */
+export function wholeNumber(range: { min: number; max: number }): (text: string) => number {
+  return (text) => {
+    const value = Number(text)
+    if (!/^-?\d+$/.test(text) || value < range.min || value > range.max) {
+      throw new InvalidArgumentError(`must be a whole number from ${range.min} to ${range.max}.`)
+    }
+    return value
+  }
+}
+
+function createOutput(
+  stdout: NodeJS.WritableStream,
+  stderr: NodeJS.WritableStream & { isTTY?: boolean },
+  json: boolean,
+): Output {
+  let open = false
+  const endLine = (): string => {
+    const end = open ? '\r\u001b[2K' : ''
+    open = false
+    return end
+  }
+  return {
+    result(value, text) {
+      stderr.write(endLine())
+      stdout.write(`${json ? JSON.stringify(value) : text}\n`)
+    },
+    note(text) {
+      stderr.write(`${endLine()}${text}\n`)
+    },
+    progress(text) {
+      if (stderr.isTTY !== true) return
+      stderr.write(`\r\u001b[2K${text.slice(0, 110)}`)
+      open = true
+    },
+  }
+}
+
+function listenForSignals(): { signal: AbortSignal; release: () => void } {
+  const controller = new AbortController()
+  const stop = (name: NodeJS.Signals): void => {
+    if (controller.signal.aborted) process.exit(name === 'SIGINT' ? 130 : 143)
+    controller.abort(new HomeportError('INTERRUPTED', `stopped by ${name}`, { hint: 'run it again' }))
+  }
+  process.on('SIGINT', stop)
+  process.on('SIGTERM', stop)
+  return {
+    signal: controller.signal,
+    release: () => {
+      process.off('SIGINT', stop)
+      process.off('SIGTERM', stop)
+    },
+  }
+}
+
+function commandLine(options: ProgramOptions): string {
+  const known = options.commands.find((command) => options.argv.includes(command.name))
+  return known === undefined ? options.name : `${options.name} ${known.name}`
+}
+
+function usageError(commandWords: string, complaint: string): HomeportError {
+  const message = complaint.trim().replace(/^error: /, '')
+  return new HomeportError('USAGE', message, { hint: `${commandWords} --help`, exitCode: 2 })
+}
+
+/** An error of a driver or of ours as something a person can read: never a stack, never a secret. */
+function explain(error: unknown, signal: AbortSignal): HomeportError {
+  if (error instanceof HomeportError) return error
+  if (signal.aborted && signal.reason instanceof HomeportError) return signal.reason
+  return new HomeportError(errorCode(error) ?? 'UNEXPECTED', errorMessage(error), { cause: error })
+}
+
+function formatError(error: HomeportError, json: boolean): string {
+  const message = errorMessage(error)
+  if (json) {
+    return `${JSON.stringify({ error: { code: error.code, message, hint: error.hint ?? null } })}\n`
+  }
+  return `Error: ${message}\n${error.hint === undefined ? '' : `Try: ${error.hint}\n`}`
+}
