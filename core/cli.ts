@@ -81,7 +81,8 @@ export function defineCommand<Options>(spec: CommandSpec<Options>): AnyCommand {
 export async function runProgram(options: ProgramOptions): Promise<ExitCode> {
   const stdout = options.stdout ?? process.stdout
   const stderr = options.stderr ?? process.stderr
-  // A reader that has seen enough (| head) closes the pipe: the rest is written nowhere.
+  // A reader that has seen enough (| head) closes the pipe: the rest is written nowhere. The
+  // listeners stay, because the error may arrive after the last write.
   const ignoreClosedPipe = (error: Error): void => {
     if (errorCode(error) !== 'EPIPE') throw error
   }
@@ -98,7 +99,10 @@ export async function runProgram(options: ProgramOptions): Promise<ExitCode> {
       writeErr: (text) => stderr.write(text),
       outputError: (text) => (complaint = text),
     })
-    .addHelpText('after', '\nExit codes: 0 fine, 1 failed, 2 usage or configuration, 3 a check found something')
+    .addHelpText(
+      'after',
+      '\nExit codes: 0 fine, 1 failed, 2 usage or configuration, 3 a check found something',
+    )
   for (const command of options.commands) {
     command.install(program, async (json, run) => {
       exitCode = await run({ json, signal: stop.signal, out: createOutput(stdout, stderr, json) })
@@ -119,8 +123,6 @@ export async function runProgram(options: ProgramOptions): Promise<ExitCode> {
     return shown.exitCode
   } finally {
     stop.release()
-    stdout.off('error', ignoreClosedPipe)
-    stderr.off('error', ignoreClosedPipe)
   }
 }
 

@@ -38,6 +38,11 @@ export function setting(name: SettingName, env: Environment = environment): stri
   return value === undefined || value === '' ? undefined : value
 }
 
+/** A setting's text to the letter, spaces at its ends included; empty when it is unset. */
+export function textSetting(name: SettingName, env: Environment = environment): string {
+  return env[name] ?? ''
+}
+
 /** @throws HomeportError CONFIG_MISSING, exit 2, that names the setting and what it is for. */
 export function requiredSetting(name: SettingName, env: Environment = environment): string {
   const value = setting(name, env)
@@ -111,4 +116,17 @@ function invalid(name: SettingName, wanted: string): HomeportError {
     hint: `see ${name} in .env.example`,
     exitCode: 2,
   })
+}
+
+/**
+ * The environment of a process that needs nothing of ours: where programs, libraries and temporary
+ * files are, and what the caller adds. No connection string, no key.
+ */
+export function bareEnvironment(
+  added: Readonly<Record<string, string>>,
+  env: Environment = environment,
+): Record<string, string> {
+  const kept = ['PATH', 'HOME', 'TMPDIR', 'LD_LIBRARY_PATH', 'DYLD_LIBRARY_PATH', 'SystemRoot']
+  const found = kept.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]] as const]))
+  return { ...Object.fromEntries(found), ...added }
 }

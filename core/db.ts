@@ -7,6 +7,19 @@ export interface PoolOptions {
   max?: number
   connectTimeoutMs?: number
   statementTimeoutMs?: number
+  /** The client's own limit on one query, for a server that hangs without closing the connection. */
+  queryTimeoutMs?: number
+  /** Server settings of every session, e.g. `hnsw.ef_search`. */
+  sessionSettings?: Readonly<Record<string, string>>
+  /** Sessions that are kept when idle (default 0). */
+  min?: number
+  /** Runs on every new session before anybody gets it; when it throws, the session is closed. */
+  onConnect?: (client: pg.ClientBase) => Promise<void>
+}
+
+/** Anything that runs a statement: a pool, a session, a session inside a transaction. */
+export interface Queryable {
+  query<Row extends pg.QueryResultRow>(text: string, values?: unknown[]): Promise<pg.QueryResult<Row>>
 }
 
 // int8 stays text (ids are 64-bit hashes, past what a JS number holds); the rest is pg's default.
@@ -16,7 +29,12 @@ const sessionOptions =
 
 /** A pool of at most `max` (default 4) sessions. Errors of idle sessions are left to the next query. */
 export function createPool(options: PoolOptions): pg.Pool {
-  const pool = new pg.Pool({ ...clientConfig(options), max: options.max ?? 4 })
+  const pool = new pg.Pool({
+    ...clientConfig(options),
+    max: options.max ?? 4,
+    ...(options.min === undefined ? {} : { min: options.min }),
+    ...(options.onConnect === undefined ? {} : { onConnect: options.onConnect }),
+  })
   // Without a listener a server restart would end the process; the next query reports it.
   pool.on('error', () => undefined)
   return pool
@@ -40,7 +58,11 @@ function clientConfig(options: PoolOptions): pg.ClientConfig {
     application_name: options.applicationName,
     connectionTimeoutMillis: options.connectTimeoutMs ?? 10_000,
     ...(options.statementTimeoutMs === undefined ? {} : { statement_timeout: options.statementTimeoutMs }),
-    options: sessionOptions,
+    ...(options.queryTimeoutMs === undefined ? {} : { query_timeout: options.queryTimeoutMs }),
+    options: Object.entries(options.sessionSettings ?? {}).reduce(
+      (text, [name, value]) => `${text} -c ${name}=${value}`,
+      sessionOptions,
+    ),
     keepAlive: true,
   }
 }

@@ -1,0 +1,290 @@
+import type pg from 'pg'
+import { backoffMs, sleep } from '../../core/backoff.ts'
+import { errorCode, errorMessage } from '../../core/errors.ts'
+import { readBasis } from './cloud-rows.ts'
+import { inCloudSnapshot } from './cloud-snapshot.ts'
+import { allOfIt } from './cloud-state.ts'
+import type { Collection } from './collection.ts'
+import { removeLeftovers } from './faiss-engine.ts'
+import { followCloud, loadCollection } from './follow.ts'
+import { MemoryIndex } from './memory-index.ts'
+import { createPause } from './pause.ts'
+import { isCompactionDue, isSaveDue } from './refresh-plan.ts'
+import { openEmbedder, openEngine, type EngineOptions, type OpenSentenceModel } from './searchable.ts'
+import { loadSnapshot, saveSnapshot } from './snapshot.ts'
+import type { EngineKind } from './vector-engine.ts'
+import { Watermark } from './watermark.ts'
+
+export interface FallbackOptions extends EngineOptions {
+  /** Of the read-only role; its statements may take longer than a search. */
+  pool: pg.Pool
+  refreshSeconds: number
+  /** How often everything is compared instead of what is new (default 300). */
+  sweepSeconds?: number
+  /** For generations of a sentence model; without it words answer alone. */
+  openSentenceModel?: OpenSentenceModel
+  onStatus?: (status: FallbackStatus) => void
+}
+
+export interface FallbackStatus {
+  /** Whether it can answer. */
+  ready: boolean
+  segments: number
+  /** The home database's clock when memory was surely all there was. */
+  asOf: Date | null
+  /** What searches vectors at this moment. */
+  engine: EngineKind
+  modelId: number | null
+  /** Of what went wrong last, until it goes well. */
+  lastError?: string
+}
+
+export interface FallbackService {
+  /** Answers searches. */
+  readonly index: MemoryIndex
+  /** Loads the snapshot, for which no database is needed, then follows the cloud in the background. */
+  start(): Promise<void>
+  /** Saves what changed, and ends every process it started. */
+  stop(): Promise<void>
+  status(): FallbackStatus
+  /**
+   * Follows the cloud now instead of at the next turn.
+   *
+   * @param options.sweep compare everything
+   * @throws the database's error
+   */
+  refresh(options?: { sweep?: boolean }): Promise<void>
+}
+
+const embedderRetryMs = 20_000
+const stopWaitMs = 3_000
+
+/** Keeps a searchable copy of what is public in the cloud in this process's memory and on its disk. */
+export function createFallback(options: FallbackOptions): FallbackService {
+  return new Fallback(options)
+}
+
+class Fallback implements FallbackService {
+  readonly index = new MemoryIndex()
+  readonly #options: FallbackOptions
+  readonly #stopping = new AbortController()
+  #watermark = new Watermark(allOfIt, 0)
+  #queue: Promise<void> = Promise.resolve()
+  #loop: Promise<void> | undefined
+  #lastError: string | undefined
+  #embedderError: string | undefined
+  #embedderTriedAt = 0
+  #sweptAt = -Infinity
+  #saved: { version: number; collection: Collection; asOfMs: number; at: number } | undefined
+
+  constructor(options: FallbackOptions) {
+    this.#options = options
+  }
+
+  status(): FallbackStatus {
+    const held = this.index.held
+    const { ready, segments } = this.index.status()
+    const lastError = this.#lastError ?? this.#embedderError
+    return {
+      ready,
+      segments,
+      asOf: held?.collection.asOf ?? null,
+      engine: held?.engine?.kind ?? 'scan',
+      modelId: held?.collection.generation?.id ?? null,
+      ...(lastError === undefined ? {} : { lastError }),
+    }
+  }
+
+  async start(): Promise<void> {
+    await this.#restore()
+    this.#loop = this.#run()
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort()
+    const idle = Promise.allSettled([this.#loop, this.#queue]).then(() => true)
+    const waited = new AbortController()
+    const timeout = sleep(stopWaitMs, waited.signal).then(
+      () => false,
+      () => true,
+    )
+    // What still runs then may be changing the collection: what was saved before has to do.
+    if (await Promise.race([idle, timeout])) await this.#save(true)
+    waited.abort()
+    await this.index.held?.engine?.close()
+  }
+
+  refresh({ sweep = false }: { sweep?: boolean } = {}): Promise<void> {
+    const turn = this.#queue.then(() => this.#turn(sweep))
+    this.#queue = turn.catch(() => undefined)
+    return turn
+  }
+
+  async #run(): Promise<void> {
+    const { refreshSeconds, log } = this.#options
+    const refreshMs = refreshSeconds * 1000
+    const { signal } = this.#stopping
+    for (let failures = 0; !signal.aborted;) {
+      try {
+        await this.refresh()
+        if (failures > 0) log.info('the in-memory index follows the cloud again')
+        failures = 0
+      } catch (error) {
+        if (signal.aborted) return
+        const facts = { code: this.#lastError, reason: errorMessage(error) }
+        if (failures++ === 0) log.warn(facts, 'the in-memory index cannot follow the cloud; it tries on')
+        else log.debug(facts, 'the in-memory index cannot follow the cloud')
+      }
+      const waitMs =
+        failures === 0 ? refreshMs : backoffMs({ attempt: failures, baseMs: 250, maxMs: refreshMs })
+      await sleep(waitMs, signal).catch(() => undefined)
+    }
+  }
+
+  async #turn(sweep: boolean): Promise<void> {
+    try {
+      this.#stopping.signal.throwIfAborted()
+      await this.#follow(sweep)
+      this.#lastError = undefined
+      await this.#openMissingEmbedder()
+    } catch (error) {
+      this.#lastError = errorCode(error) ?? 'DATABASE_FAILED'
+      throw error
+    } finally {
+      this.#options.onStatus?.(this.status())
+    }
+    await this.#save(false)
+  }
+
+  async #follow(sweep: boolean): Promise<void> {
+    const { pool, log, sweepSeconds = 300 } = this.#options
+    const { signal } = this.#stopping
+    const held = this.index.held
+    const sweepNow = sweep || performance.now() - this.#sweptAt > sweepSeconds * 1000
+    if (held !== undefined) {
+      const { collection } = held
+      const followed = await inCloudSnapshot(pool, signal, (snapshot) =>
+        followCloud(snapshot, collection, this.#watermark, sweepNow),
+      )
+      if (followed.kind !== 'reload') {
+        if (sweepNow) this.#sweptAt = performance.now()
+        if (followed.kind === 'changed')
+          log.debug({ segments: followed.segments }, 'the in-memory index follows')
+        if (isCompactionDue(rowsOf(collection))) await this.#use(await collection.compact(createPause()))
+        return
+      }
+      log.info({ reason: followed.reason }, 'the in-memory index is loaded anew')
+    }
+    const started = performance.now()
+    const known = held === undefined || held.embedder === null ? null : held.collection
+    const loaded = await inCloudSnapshot(pool, signal, (snapshot) =>
+      loadCollection(snapshot, known, createPause()),
+    )
+    this.#watermark = new Watermark(loaded.newest, Date.now())
+    this.#sweptAt = performance.now()
+    await this.#use(loaded.collection)
+    const tookMs = Math.round(performance.now() - started)
+    log.info({ segments: loaded.collection.size, tookMs }, 'the in-memory index is loaded')
+  }
+
+  /** Swaps in a collection with an engine of its own; the old engine answers until then. */
+  async #use(collection: Collection): Promise<void> {
+    const before = this.index.held
+    const engine = await openEngine(collection, this.#options)
+    if (this.#stopping.signal.aborted) {
+      await engine?.close()
+      return
+    }
+    const sameModel = before?.collection.generation?.fingerprint === collection.generation?.fingerprint
+    this.index.use({ collection, engine, embedder: sameModel ? (before?.embedder ?? null) : null })
+    this.#embedderTriedAt = sameModel ? this.#embedderTriedAt : 0
+    await this.#openMissingEmbedder()
+    await before?.engine?.close()
+  }
+
+  /** Without one, words answer alone; it is tried again, because a basis arrives after its model. */
+  async #openMissingEmbedder(): Promise<void> {
+    const held = this.index.held
+    if (held === undefined || held.collection.generation === null || held.embedder !== null) return
+    const again = this.#embedderTriedAt > 0
+    if (again && performance.now() - this.#embedderTriedAt < embedderRetryMs) return
+    this.#embedderTriedAt = performance.now()
+    const { collection } = held
+    const { generation } = collection
+    try {
+      if (again && generation?.kind === 'lsa') {
+        collection.basis = await inCloudSnapshot(this.#options.pool, this.#stopping.signal, (snapshot) =>
+          readBasis(snapshot, generation),
+        )
+      }
+      const embedder = await openEmbedder(collection, this.#options.openSentenceModel)
+      this.index.use({ ...held, embedder })
+      this.#embedderError = undefined
+    } catch (error) {
+      this.#embedderError = errorCode(error) ?? 'EMBEDDER_FAILED'
+      this.#options.log.warn(
+        { code: this.#embedderError, reason: errorMessage(error) },
+        'the in-memory index cannot embed queries: words answer alone',
+      )
+    }
+  }
+
+  async #restore(): Promise<void> {
+    const { snapshotPath, log } = this.#options
+    await removeLeftovers(snapshotPath)
+    try {
+      const started = performance.now()
+      const restored = await loadSnapshot(snapshotPath)
+      if (restored === undefined) return
+      const { collection, watermark } = restored
+      this.#watermark = new Watermark(watermark, Date.now())
+      await this.#use(collection)
+      this.#saved = markSaved(collection)
+      const tookMs = Math.round(performance.now() - started)
+      log.info(
+        { segments: collection.size, asOf: collection.asOf, tookMs },
+        'the in-memory index is restored',
+      )
+    } catch (error) {
+      this.#lastError = errorCode(error) ?? 'SNAPSHOT_REFUSED'
+      log.warn({ code: this.#lastError, reason: errorMessage(error) }, 'the snapshot is not used')
+    }
+    this.#options.onStatus?.(this.status())
+  }
+
+  async #save(last: boolean): Promise<void> {
+    const { snapshotPath, log } = this.#options
+    const collection = this.index.held?.collection
+    if (collection === undefined) return
+    const saved = this.#saved
+    const changed =
+      saved?.collection !== collection ||
+      saved.version !== collection.version ||
+      // Nothing new for hours is news as well, and worth a file when there is no next time.
+      (last && saved.asOfMs !== collection.asOf.getTime())
+    const sinceSaveMs = last || saved === undefined ? Infinity : performance.now() - saved.at
+    if (!isSaveDue({ segments: collection.size, changed, everSaved: saved !== undefined, sinceSaveMs }))
+      return
+    // Also when it fails: a full disk is not asked again at once.
+    this.#saved = markSaved(collection)
+    try {
+      await saveSnapshot(snapshotPath, collection, this.#watermark.newest)
+      log.debug({ segments: collection.size }, 'the in-memory index is saved')
+    } catch (error) {
+      log.warn({ code: errorCode(error), reason: errorMessage(error) }, 'the snapshot could not be written')
+    }
+  }
+}
+
+function markSaved(collection: Collection) {
+  return {
+    version: collection.version,
+    collection,
+    asOfMs: collection.asOf.getTime(),
+    at: performance.now(),
+  }
+}
+
+function rowsOf(collection: Collection) {
+  return { base: collection.base, tail: collection.rowCount - collection.base, dead: collection.deadCount }
+}

@@ -1,0 +1,215 @@
+import type { Output } from '../../core/cli.ts'
+import { HomeportError } from '../../core/errors.ts'
+import { decideGeneration } from '../generation/decide.ts'
+import {
+  loadGeneration,
+  toWantedModel,
+  type ChosenModel,
+  type GenerationVectors,
+} from '../generation/model.ts'
+import { readGenerations, refreshGeneration, type GenerationReport } from '../generation/refresh.ts'
+import { readCollection } from '../generation/statistics.ts'
+import { hashInput } from '../identity.ts'
+import { Progress } from '../progress.ts'
+import { describeFailure, failureOf, type Failure } from '../store/failure.ts'
+import { planFiles, type FoundFile, type KnownFile } from '../store/file-plan.ts'
+import {
+  ingestFiles,
+  type IngestTally,
+  type SegmentCounts,
+  type SourceCounts,
+} from '../store/ingest-files.ts'
+import { takeIngestLock } from '../store/lock.ts'
+import { openPrimary, type Primary } from '../store/primary.ts'
+import { pruneSources } from '../store/prune.ts'
+import { chooseModel } from './choose-model.ts'
+import { explainDatabaseError } from './database-error.ts'
+import { findInputs, type FoundInputs } from './find-inputs.ts'
+import { createSourceReader } from './source-reader.ts'
+
+export interface CaptionsRun {
+  paths: readonly string[]
+  connectionString: string
+  prune: boolean
+  yes: boolean
+  dryRun: boolean
+  signal: AbortSignal
+  out: Output
+  isTerminal: boolean
+}
+
+/** The documented --json of `ingest captions`. */
+export interface CaptionsReport {
+  ok: boolean
+  dryRun: boolean
+  files: number
+  sources: SourceCounts
+  segments: SegmentCounts
+  /** Null on a dry run. */
+  generation: GenerationReport | null
+  failures: readonly Failure[]
+  seconds: number
+}
+
+/**
+ * Takes in transcripts and brings the vectors up to date. Bad files are in the report; what stops the whole
+ * run is thrown.
+ *
+ * @throws HomeportError of the database, the lock, the model or an interruption.
+ */
+export async function runCaptions(run: CaptionsRun): Promise<CaptionsReport> {
+  const started = performance.now()
+  const tally: IngestTally = {
+    sources: { added: 0, changed: 0, unchanged: 0, removed: 0, failed: 0 },
+    segments: { added: 0, removed: 0, updated: 0, unchanged: 0 },
+    failures: [],
+  }
+  const inputs = await findInputs(run.paths, { missingIsGone: run.prune })
+  for (const failure of inputs.failures) noteFailure(run, tally, failure)
+  const report = (generation: GenerationReport | null): CaptionsReport => ({
+    ok: tally.failures.length === 0,
+    dryRun: run.dryRun,
+    files: inputs.files.length,
+    ...tally,
+    generation,
+    seconds: Number(((performance.now() - started) / 1000).toFixed(3)),
+  })
+  // Only paths that lead nowhere: nothing to open a database for.
+  if (inputs.files.length === 0 && inputs.roots.length === 0) return report(null)
+
+  const primary = await openPrimary(run.connectionString)
+  try {
+    if (!run.dryRun) await takeIngestLock(primary)
+    return report(await work(run, primary, inputs, tally))
+  } catch (error) {
+    throw explainDatabaseError(error, run.connectionString)
+  } finally {
+    await primary.close()
+  }
+}
+
+async function work(
+  run: CaptionsRun,
+  primary: Primary,
+  inputs: FoundInputs,
+  tally: IngestTally,
+): Promise<GenerationReport | null> {
+  const progress = new Progress(run)
+  const known = new Map((await readKnownFiles(primary)).map((file) => [file.path, file]))
+  const found = await hashFiles(run, inputs, tally, progress)
+  const { pending, unchanged } = planFiles(found, known)
+  tally.sources.unchanged += unchanged.length
+  for (const file of unchanged) tally.segments.unchanged += file.segments
+
+  const chosen = await chooseModel()
+  const reader = createSourceReader(pending.length)
+  try {
+    const vectors = pending.length === 0 ? null : await activeVectors(primary, chosen)
+    await ingestFiles({
+      primary,
+      pending,
+      known,
+      read: (file) => reader.read(file),
+      vectors,
+      dryRun: run.dryRun,
+      signal: run.signal,
+      tally,
+      onFailure: (text) => run.out.note(text),
+      onWarning: warningNote(run),
+      onProgress: (done, count) =>
+        progress.show({
+          label: 'captions',
+          done,
+          total: pending.length,
+          produced: { count, unit: 'segments' },
+        }),
+    })
+    await prune(run, primary, inputs, tally)
+    if (run.dryRun) return null
+    return await refreshGeneration({
+      primary,
+      chosen,
+      force: false,
+      loaded: vectors,
+      signal: run.signal,
+      onProgress: ({ step, done, total }) => progress.show({ label: step, done, total }),
+    })
+  } finally {
+    await reader.close()
+    if (chosen.kind === 'onnx') await chosen.embedder.close()
+  }
+}
+
+/** Warnings are shown up to a number a person would read; a whole channel can have thousands. */
+const shownWarnings = 20
+
+function warningNote({ out }: CaptionsRun): (path: string, text: string) => void {
+  let count = 0
+  return (path, text) => {
+    count += 1
+    if (count <= shownWarnings) out.note(`${path}: ${text}`)
+    else if (count === shownWarnings + 1) out.note('more warnings follow; they are not shown')
+  }
+}
+
+function readKnownFiles(primary: Primary): Promise<KnownFile[]> {
+  return primary.rows<KnownFile>('ingest/known-files')
+}
+
+async function hashFiles(
+  run: CaptionsRun,
+  { files }: FoundInputs,
+  tally: IngestTally,
+  progress: Progress,
+): Promise<FoundFile[]> {
+  const found: FoundFile[] = []
+  for (const [index, file] of files.entries()) {
+    run.signal.throwIfAborted()
+    try {
+      found.push({ ...file, inputHash: await hashInput(file) })
+    } catch (error) {
+      const failure = failureOf(error, file.path)
+      if (failure === undefined) throw error
+      noteFailure(run, tally, failure)
+    }
+    progress.show({ label: 'comparing', done: index + 1, total: files.length })
+  }
+  return found
+}
+
+/** New segments get vectors at once only when the active generation is of the model that is configured. */
+async function activeVectors(primary: Primary, chosen: ChosenModel): Promise<GenerationVectors | null> {
+  const generations = await readGenerations(primary)
+  const active = generations.find((row) => row.state === 'active')
+  if (active === undefined) return null
+  const { segments, public_segments: publicSegments } = await readCollection(primary)
+  const wanted = toWantedModel(chosen)
+  const { action } = decideGeneration({ wanted, segments, publicSegments, generations, force: false })
+  return action === 'keep' ? loadGeneration(primary, active, chosen) : null
+}
+
+async function prune(
+  run: CaptionsRun,
+  primary: Primary,
+  { roots }: FoundInputs,
+  tally: IngestTally,
+): Promise<void> {
+  if (!run.prune) return
+  try {
+    // Read again: a file that was moved is known by its new path now.
+    const known = await readKnownFiles(primary)
+    const removed = await pruneSources({ ...run, primary, known, roots })
+    tally.sources.removed += removed.length
+    for (const file of removed) tally.segments.removed += file.segments
+  } catch (error) {
+    if (!(error instanceof HomeportError) || error.code !== 'PRUNE_REFUSED') throw error
+    const reason = `${error.message}; ${error.hint ?? ''}`
+    noteFailure(run, tally, { path: run.paths.join(' '), line: null, code: error.code, reason }, 0)
+  }
+}
+
+function noteFailure({ out }: CaptionsRun, tally: IngestTally, failure: Failure, sources = 1): void {
+  tally.sources.failed += sources
+  tally.failures.push(failure)
+  out.note(describeFailure(failure))
+}

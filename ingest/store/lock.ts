@@ -1,0 +1,52 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { HomeportError } from '../../core/errors.ts'
+import type { Primary, Statements } from './primary.ts'
+
+interface Holder {
+  name: string
+  pid: number
+  since: Date
+  address: string | null
+}
+
+/** A run that was just killed needs a moment until the server has noticed. */
+const graceMs = 2000
+
+/**
+ * Makes this session the only one that ingests into this database, until it closes.
+ *
+ * @throws HomeportError INGEST_RUNNING, which names who is at it.
+ */
+export async function takeIngestLock(primary: Primary): Promise<void> {
+  const deadline = Date.now() + graceMs
+  for (;;) {
+    const [lock] = await primary.rows<{ held: boolean }>('ingest/try-lock')
+    if (lock?.held === true) return
+    if (Date.now() >= deadline) throw await alreadyRunning(primary)
+    await sleep(200)
+  }
+}
+
+/** The lock belongs to the session: a transaction in a session that was opened anew must not write without it. */
+export async function confirmIngestLock(statements: Statements): Promise<void> {
+  const [lock] = await statements.rows<{ held: boolean }>('ingest/confirm-lock')
+  if (lock?.held !== true) {
+    throw new HomeportError('INGEST_LOCK_LOST', 'the connection was lost, and another ingest has begun', {
+      hint: 'let it finish, then run this again',
+    })
+  }
+}
+
+async function alreadyRunning(primary: Primary): Promise<HomeportError> {
+  const [holder] = await primary.rows<Holder>('ingest/lock-holder')
+  const who = holder === undefined ? 'another session' : describeHolder(holder)
+  return new HomeportError('INGEST_RUNNING', `another ingest is at work in this database: ${who}`, {
+    hint: 'wait until it is done; if it hangs, stop it and run this again: it goes on where that one stopped',
+  })
+}
+
+/** `homeport ingest 4711@studio (backend 815, from 10.0.0.7, since 2026-01-02T03:04:05.000Z)` */
+export function describeHolder(holder: Holder): string {
+  const from = holder.address === null ? 'here' : `from ${holder.address}`
+  return `${holder.name} (backend ${holder.pid}, ${from}, since ${holder.since.toISOString()})`
+}

@@ -1,0 +1,105 @@
+import { execFileSync } from 'node:child_process'
+import { readdirSync, readFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { errorCode } from '../../core/errors.ts'
+
+/**
+ * What tells a process from a later one with the same id: its start time (and the boot it belongs to).
+ * Undefined when no such process runs; a zombie does not run.
+ */
+export function processIdentity(pid: number): string | undefined {
+  if (process.platform === 'linux') return linuxIdentity(pid)
+  const started = psOutput(['-o', 'lstart=', '-p', String(pid)])
+  return started === '' ? undefined : started
+}
+
+function linuxIdentity(pid: number): string | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    // The second field is the program's name in brackets and may hold anything, brackets too.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    if (fields[0] === 'Z') return undefined
+    const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+    return `${boot}/${fields[19]}`
+  } catch {
+    return undefined
+  }
+}
+
+/** The ids of the processes whose command line `wanted` accepts. */
+export function findProcesses(wanted: (commandLine: string) => boolean): number[] {
+  return commandLines()
+    .filter((each) => wanted(each.commandLine))
+    .map((each) => each.pid)
+}
+
+function commandLines(): { pid: number; commandLine: string }[] {
+  // A minimal Linux has no ps.
+  if (process.platform === 'linux') {
+    return readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name))
+      .map((name) => ({ pid: Number(name), commandLine: linuxCommandLine(name) }))
+  }
+  return psOutput(['-A', '-o', 'pid=,args='])
+    .split('\n')
+    .flatMap((line) => {
+      const match = /^\s*(\d+)\s+(.*)$/.exec(line)
+      return match === null ? [] : [{ pid: Number(match[1]), commandLine: match[2] ?? '' }]
+    })
+}
+
+/** The command line of a process, its arguments joined by spaces; empty when there is no such process. */
+export function commandLineOf(pid: number): string {
+  if (process.platform === 'linux') return linuxCommandLine(String(pid))
+  return psOutput(['-o', 'args=', '-p', String(pid)])
+}
+
+function linuxCommandLine(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim()
+  } catch {
+    return ''
+  }
+}
+
+/** Sends a signal; false when the process is gone already. */
+export function signalProcess(pid: number, signal: NodeJS.Signals): boolean {
+  try {
+    return process.kill(pid, signal)
+  } catch (error) {
+    if (errorCode(error) === 'ESRCH') return false
+    throw error
+  }
+}
+
+/**
+ * Ends exactly the process that `identity` names: SIGTERM, and SIGKILL when it still runs after
+ * `deadlineMs`. A process that has the id but not the identity is left alone. False when it was gone.
+ */
+export async function endProcess(pid: number, identity: string, deadlineMs: number): Promise<boolean> {
+  const runs = () => processIdentity(pid) === identity
+  if (!runs()) return false
+  signalProcess(pid, 'SIGTERM')
+  if (!(await goneWithin(runs, deadlineMs))) {
+    signalProcess(pid, 'SIGKILL')
+    await goneWithin(runs, 5_000)
+  }
+  return true
+}
+
+async function goneWithin(runs: () => boolean, deadlineMs: number): Promise<boolean> {
+  const end = Date.now() + deadlineMs
+  while (runs()) {
+    if (Date.now() > end) return false
+    await sleep(25)
+  }
+  return true
+}
+
+function psOutput(args: readonly string[]): string {
+  try {
+    return execFileSync('ps', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim()
+  } catch {
+    return ''
+  }
+}

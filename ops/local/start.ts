@@ -1,0 +1,207 @@
+import { statSync } from 'node:fs'
+import { join, relative, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { defineCommand, runProgram, type Invocation, type Output } from '../../core/cli.ts'
+import { errorMessage, HomeportError, type ExitCode } from '../../core/errors.ts'
+import { runMonitor } from '../../replication/monitor.ts'
+import { resolveDataFolder, shortHash } from './data-folder.ts'
+import { withFileLock } from './file-lock.ts'
+import { findPostgres } from './find-postgres.ts'
+import { bringUp, demonstrate, type OnceReport } from './once.ts'
+import { Stack } from './stack.ts'
+
+interface StartOptions {
+  once?: boolean
+  corpus?: string
+  query?: string
+  data?: string
+}
+
+const repository = fileURLToPath(new URL('../..', import.meta.url))
+const sample = join(repository, 'sample/talks')
+const sampleQuestion = 'why does an idle replication slot fill the disk'
+
+const startCommand = defineCommand<StartOptions>({
+  name: 'start',
+  summary:
+    'the whole product on this machine: two Postgres servers, replication, verification, the api and its page',
+  details:
+    'With --once it asks a question, stops the cloud database, asks again, is answered from memory, starts it ' +
+    'again and stops everything. --json prints as the last line of stdout: {ok, sources, segments, cloudSegments, ' +
+    'private: {sources, segments}, lagSeconds, verify, search, fallback, recovered, failures, data, seconds}; ' +
+    'search and fallback are {source, hits, tookMs, top: {title, speaker, startMs, link, text}}. Exit 0 only if all of it held.',
+  examples: [
+    ['start', 'stay, and print the address of the page; Ctrl-C stops everything'],
+    ['start -- --once --json', 'the same without staying'],
+    ['start -- --corpus ~/transcripts --query "a question"', 'your own transcripts instead of the sample'],
+  ],
+  configure(command) {
+    command
+      .option('--once', 'show failover too, then stop everything')
+      .option('--corpus <dir>', 'a folder of transcripts, instead of the built-in sample')
+      .option('--query <text>', 'what to ask')
+      .option('--data <dir>', 'where the clusters lie (default: data/ in this repository)')
+  },
+  run: start,
+})
+
+async function start({ options, json, out, signal }: Invocation<StartOptions>): Promise<ExitCode> {
+  const started = performance.now()
+  const corpus = options.corpus === undefined ? sample : existingFolder(options.corpus)
+  const wanted = join(
+    resolve(options.data ?? join(repository, 'data')),
+    options.corpus === undefined ? 'sample' : `corpus-${shortHash(corpus)}`,
+  )
+  const { folder, moved } = resolveDataFolder(wanted)
+  if (moved) out.note(`The data lies in ${folder}: the user that runs Postgres cannot reach ${wanted}`)
+  return onlyOne(folder, async () => {
+    const stack = new Stack({
+      folder,
+      postgres: findPostgres(),
+      corpus,
+      out,
+      isTerminal: process.stderr.isTTY,
+      signal,
+    })
+    const seconds = (): number => Number(((performance.now() - started) / 1000).toFixed(1))
+    try {
+      return options.once === true
+        ? await once(stack, { options, json, out, signal, folder, seconds })
+        : await stay(stack, { options, out, signal, folder, seconds })
+    } finally {
+      out.note('Stopping')
+      await stack.stop()
+    }
+  })
+}
+
+interface Run {
+  options: StartOptions
+  out: Output
+  signal: AbortSignal
+  folder: string
+  seconds: () => number
+}
+
+async function once(stack: Stack, run: Run & { json: boolean }): Promise<ExitCode> {
+  const base = { ok: false, data: run.folder }
+  try {
+    const up = await bringUp(stack, run.out)
+    const query =
+      run.options.query ?? (run.options.corpus === undefined ? sampleQuestion : await stack.question())
+    const shown = await demonstrate(stack, {
+      query,
+      segments: up.cloudSegments,
+      out: run.out,
+      signal: run.signal,
+    })
+    const failures = [...up.failures, ...shown.failures]
+    const report: OnceReport = {
+      ...base,
+      ...up,
+      ...shown,
+      ok: failures.length === 0,
+      failures,
+      seconds: run.seconds(),
+    }
+    run.out.result(report, describeOnce(report))
+    return report.ok ? 0 : 1
+  } catch (error) {
+    // The last line on stdout is the result of this run, also when there is none to show.
+    if (run.json) run.out.result({ ...base, error: describeError(error), seconds: run.seconds() }, '')
+    throw error
+  }
+}
+
+async function stay(stack: Stack, run: Run): Promise<ExitCode> {
+  const { out, options, signal } = run
+  const up = await bringUp(stack, out)
+  const api = await stack.startApi()
+  const query = options.query ?? (options.corpus === undefined ? sampleQuestion : await stack.question())
+  const ask = `${api.url}/search?q=${encodeURIComponent(query)}`
+  out.result(
+    { url: api.url, data: run.folder, ...up, seconds: run.seconds() },
+    [
+      '',
+      `Homeport is up after ${run.seconds()} s: ${up.segments} segments of ${up.sources} sources, verify: ${up.verify}`,
+      '',
+      `  page  ${api.url}/`,
+      `  data  ${run.folder}`,
+      '',
+      '  Try:',
+      `    curl '${ask}'`,
+      `    curl '${api.url}/health'`,
+      `    curl '${api.url}/ready'`,
+      '',
+      'Ctrl-C stops everything.',
+    ].join('\n'),
+  )
+  const { primary, cloud } = stack.urls
+  const ended = api.exited.then((exit) => {
+    if (!signal.aborted)
+      throw new HomeportError('API_ENDED', `the api ended by itself (${exit.signal ?? exit.code})`, {
+        hint: 'npm start',
+      })
+  })
+  const monitor = runMonitor({
+    primaryUrl: primary,
+    cloudUrl: cloud,
+    signal,
+    onNote: (text) => out.note(text),
+  })
+  await Promise.race([monitor, ended])
+  return 0
+}
+
+function describeOnce(report: OnceReport): string {
+  const line = (name: string, asked: OnceReport['search']): string =>
+    `  ${name.padEnd(9)} ${asked.hits} hits from ${asked.source} in ${asked.tookMs} ms: ${asked.top?.title ?? 'nothing'}`
+  return [
+    report.ok ? 'All of it held.' : `Not all of it held: ${report.failures.join('; ')}`,
+    `  segments  ${report.segments} at home, ${report.cloudSegments} in the cloud, of ${report.sources} sources`,
+    `  verify    ${report.verify}, ${report.lagSeconds} s behind`,
+    line('search', report.search),
+    line('fallback', report.fallback),
+    `  ${report.seconds} s; the data lies in ${report.data}`,
+  ].join('\n')
+}
+
+function describeError(error: unknown): { code: string; message: string; hint: string | null } {
+  return {
+    code: error instanceof HomeportError ? error.code : 'UNEXPECTED',
+    message: errorMessage(error),
+    hint: error instanceof HomeportError ? (error.hint ?? null) : null,
+  }
+}
+
+function existingFolder(wanted: string): string {
+  const folder = resolve(process.env['INIT_CWD'] ?? '.', wanted)
+  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() === true) return folder
+  throw new HomeportError('CORPUS_MISSING', `${wanted} is not a folder`, {
+    hint: 'npm start -- --corpus DIR',
+    exitCode: 2,
+  })
+}
+
+async function onlyOne<T>(folder: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await withFileLock(join(folder, 'start.lock'), work, { timeoutMs: 0 })
+  } catch (error) {
+    if (!(error instanceof HomeportError) || error.code !== 'LOCK_TIMEOUT') throw error
+    throw new HomeportError(
+      'ALREADY_STARTED',
+      `npm start runs already with ${relative(process.cwd(), folder)}`,
+      {
+        hint: 'use that one, stop it with Ctrl-C, or give this one --data DIR',
+        cause: error,
+      },
+    )
+  }
+}
+
+process.exitCode = await runProgram({
+  name: 'npm',
+  description: 'Homeport on this machine',
+  commands: [startCommand],
+  argv: ['start', ...process.argv.slice(2)],
+})

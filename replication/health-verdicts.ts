@@ -1,0 +1,166 @@
+import type { Finding } from './finding.ts'
+import type { ReplicationHealth } from './health.ts'
+import type { TableVerification } from './verify/verify-tables.ts'
+
+export interface HealthLimits {
+  /** the cloud may be this far behind; no limit when absent */
+  maxLagSeconds?: number
+  maxLagBytes?: number
+}
+
+/** What is wrong with replication: errors need a person, warnings will. */
+export function judgeHealth(health: ReplicationHealth, limits: HealthLimits = {}): Finding[] {
+  return [
+    ...judgeSubscription(health),
+    ...judgeSlot(health),
+    ...judgeLag(health, limits),
+    ...judgeIndex(health),
+  ]
+}
+
+function judgeSubscription(health: ReplicationHealth): Finding[] {
+  const { subscription, workers } = health
+  const finding = (
+    code: string,
+    message: string,
+    fix: string,
+    severity: Finding['severity'] = 'error',
+  ): Finding => ({
+    code,
+    side: 'cloud',
+    severity,
+    message,
+    fix,
+  })
+  if (subscription === null) {
+    return [finding('NO_SUBSCRIPTION', 'the cloud does not follow the primary', 'ops setup-replication')]
+  }
+  const errors = (workers?.applyErrors ?? 0) + (workers?.syncErrors ?? 0)
+  if (!subscription.enabled) {
+    return [
+      finding(
+        'SUBSCRIPTION_DISABLED',
+        `an error has switched the subscription off (${errors} so far)`,
+        'the log of the cloud server names it; correct it, then ops setup-replication',
+      ),
+    ]
+  }
+  const found: Finding[] = []
+  if (workers?.applyPid == null) {
+    found.push(
+      finding(
+        'SUBSCRIPTION_NOT_RUNNING',
+        'no worker of the subscription runs: the cloud cannot reach the primary',
+        'check REPLICATION_DATABASE_URL and the way from the cloud to the primary; the log of the cloud server says more',
+      ),
+    )
+  }
+  const copying = subscription.tables.filter((table) => table.state !== 'r')
+  if (copying.length > 0) {
+    const names = copying.map((table) => table.table).join(', ')
+    found.push(
+      finding(
+        'COPYING',
+        `the initial copy of ${names} is not done`,
+        'wait, or ops setup-replication to watch it',
+        'warning',
+      ),
+    )
+  }
+  return found
+}
+
+function judgeSlot(health: ReplicationHealth): Finding[] {
+  const { slot, subscription } = health
+  if (subscription === null) return []
+  const finding = (code: string, message: string, fix: string, severity: Finding['severity']): Finding => ({
+    code,
+    side: 'primary',
+    severity,
+    message,
+    fix,
+  })
+  const again = 'ops teardown-replication, empty the tables on the cloud, then ops setup-replication'
+  if (slot === null) {
+    return [
+      finding('SLOT_LOST', `the slot ${subscription.slot ?? ''} of the subscription is gone`, again, 'error'),
+    ]
+  }
+  if (slot.walStatus === 'lost') {
+    return [
+      finding('SLOT_LOST', `the slot ${slot.name} has lost log that the cloud has not taken`, again, 'error'),
+    ]
+  }
+  if (slot.walStatus === 'unreserved') {
+    const fix = 'let the cloud catch up now, or raise max_slot_wal_keep_size'
+    return [
+      finding('SLOT_AT_RISK', `the slot ${slot.name} will be lost at the next checkpoint`, fix, 'error'),
+    ]
+  }
+  if (slot.safeWalBytes !== null && Number(slot.safeWalBytes) < Number(slot.retainedBytes)) {
+    const fix = 'let the cloud catch up, or raise max_slot_wal_keep_size'
+    return [
+      finding(
+        'SLOT_HALF_FULL',
+        `the slot ${slot.name} has used half of max_slot_wal_keep_size`,
+        fix,
+        'warning',
+      ),
+    ]
+  }
+  return []
+}
+
+function judgeLag(health: ReplicationHealth, limits: HealthLimits): Finding[] {
+  const { seconds, bytes } = health.lag
+  const found: Finding[] = []
+  const finding = (message: string): Finding => ({
+    code: 'LAG',
+    side: 'cloud',
+    severity: 'error',
+    message,
+    fix: 'ops status shows whether the subscription runs and what it waits for',
+  })
+  if (limits.maxLagSeconds !== undefined && (seconds === null || seconds > limits.maxLagSeconds)) {
+    const behind = seconds === null ? 'has no heartbeat' : `is ${seconds.toFixed(1)} s behind`
+    found.push(finding(`the cloud ${behind}, the limit is ${limits.maxLagSeconds} s`))
+  }
+  if (limits.maxLagBytes !== undefined && bytes !== null && bytes > limits.maxLagBytes) {
+    found.push(finding(`the cloud is ${bytes} bytes behind, the limit is ${limits.maxLagBytes}`))
+  }
+  return found
+}
+
+function judgeIndex(health: ReplicationHealth): Finding[] {
+  if (health.index === null || health.index.present) return []
+  return [
+    {
+      code: 'INDEX_MISSING',
+      side: 'cloud',
+      severity: 'warning',
+      message: `the vector index ${health.index.name} of the active model is missing: searches are right but slow`,
+      fix: 'ops index',
+    },
+  ]
+}
+
+/** Drift is an error; what could not be settled is a warning, never a match. */
+export function judgeTables(tables: readonly TableVerification[]): Finding[] {
+  return tables.flatMap((table): Finding[] => {
+    if (table.verdict === 'match') return []
+    const drift = table.verdict === 'drift'
+    return [
+      {
+        code: drift ? 'DRIFT' : 'UNDETERMINED',
+        side: 'cloud',
+        severity: drift ? 'error' : 'warning',
+        message: drift
+          ? `${table.table} is not what the primary has`
+          : `${table.table}: ${table.reason ?? 'not settled'}`,
+        fix: drift
+          ? 'the differing keys are listed by ops monitor --once'
+          : 'run it again when less is written',
+      },
+    ]
+  })
+}

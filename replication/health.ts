@@ -1,0 +1,65 @@
+import type { Queryable } from '../core/db.ts'
+import { readHeartbeat } from './heartbeat.ts'
+import { readSubscriptionWorkers, type SubscriptionWorkers } from './initial-copy.ts'
+import { readSlots, type SlotFacts } from './slot.ts'
+import { readSubscription, type SubscriptionState } from './subscription.ts'
+import { planVectorIndex, readVectorIndexState, vectorIndexName } from './vector-index.ts'
+
+/** What replication looks like at one moment, without comparing any content. */
+export interface ReplicationHealth {
+  subscription: Omit<SubscriptionState, 'connection'> | null
+  workers: SubscriptionWorkers | null
+  /** the slot of this cloud's subscription */
+  slot: SlotFacts | null
+  /** slots of ours that this cloud does not use: of other clouds, or left over */
+  otherSlots: readonly SlotFacts[]
+  lag: {
+    /** log that the cloud has not confirmed; null without a slot */
+    bytes: number | null
+    /** 0 when the cloud has the last heartbeat, else how old its own is; null when it has none */
+    seconds: number | null
+  }
+  index: { model: number; name: string; present: boolean } | null
+}
+
+export async function readHealth(primary: Queryable, cloud: Queryable): Promise<ReplicationHealth> {
+  const [subscription, workers, slots, ours, theirs, vectors] = await Promise.all([
+    readSubscription(cloud),
+    readSubscriptionWorkers(cloud),
+    readSlots(primary),
+    readHeartbeat(primary),
+    readHeartbeat(cloud),
+    readVectorIndexState(cloud),
+  ])
+  const slot = slots.find((one) => one.name === subscription?.slot) ?? null
+  const active = vectors.models.find((model) => model.state === 'active')
+  return {
+    subscription: subscription === null ? null : withoutSecret(subscription),
+    workers,
+    slot,
+    otherSlots: slots.filter((one) => one !== slot),
+    lag: {
+      bytes: slot === null ? null : Number(slot.lagBytes),
+      seconds: secondsBehind(ours, theirs),
+    },
+    index:
+      active === undefined
+        ? null
+        : { model: active.id, name: vectorIndexName(active.id), present: planVectorIndex(vectors).present },
+  }
+}
+
+type BeatSeen = { beat: string; beatAt: Date; ageSeconds: number } | null
+
+/** Both beats carry the primary's clock, so the two machines' clocks never meet. */
+export function secondsBehind(primary: BeatSeen, cloud: BeatSeen): number | null {
+  if (primary === null || cloud === null) return null
+  if (BigInt(cloud.beat) >= BigInt(primary.beat)) return 0
+  const apartSeconds = (primary.beatAt.getTime() - cloud.beatAt.getTime()) / 1000
+  return Math.max(0, apartSeconds + primary.ageSeconds)
+}
+
+function withoutSecret(subscription: SubscriptionState): Omit<SubscriptionState, 'connection'> {
+  const { connection: _, ...rest } = subscription
+  return rest
+}

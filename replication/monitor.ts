@@ -1,0 +1,182 @@
+import type pg from 'pg'
+import { sleep } from '../core/backoff.ts'
+import { createPool, type Queryable } from '../core/db.ts'
+import { errorMessage, HomeportError } from '../core/errors.ts'
+import { loadSql } from '../core/sql.ts'
+import type { Finding } from './finding.ts'
+import { judgeHealth, judgeTables, type HealthLimits } from './health-verdicts.ts'
+import { readHealth, type ReplicationHealth } from './health.ts'
+import { beat, waitForCloud } from './heartbeat.ts'
+import { verifyTables, type TableVerification } from './verify/verify-tables.ts'
+
+/** One look at replication. */
+export interface MonitorReport {
+  at: string
+  /** false when an error was found: drift, a limit passed, a subscription or slot that does not work */
+  ok: boolean
+  health: ReplicationHealth
+  tables: readonly TableVerification[]
+  findings: readonly Finding[]
+}
+
+export interface CheckOptions {
+  primary: pg.Pool
+  cloud: pg.Pool
+  limits?: HealthLimits
+  /** how long a heartbeat and the cloud's catching up may take */
+  fenceTimeoutMs?: number
+  signal?: AbortSignal
+}
+
+/** Beats, measures, compares every published table and judges it all. */
+export async function checkReplication(options: CheckOptions): Promise<MonitorReport> {
+  const signal = options.signal === undefined ? {} : { signal: options.signal }
+  const timeoutMs = options.fenceTimeoutMs ?? 15_000
+  const before = await readHealth(options.primary, options.cloud)
+  const travelled = before.subscription?.enabled === true ? await travelTime(options, timeoutMs) : null
+  const tables = await verifyTables({ ...options, ...signal, fenceTimeoutMs: timeoutMs })
+  const health = await readHealth(options.primary, options.cloud)
+  if (travelled !== null) health.lag.seconds = travelled
+  const findings = [...judgeHealth(health, options.limits), ...judgeTables(tables)]
+  const ok = findings.every((finding) => finding.severity !== 'error')
+  return { at: new Date().toISOString(), ok, health, tables, findings }
+}
+
+/** Seconds a heartbeat takes to the cloud; null when it did not arrive. */
+async function travelTime(options: CheckOptions, timeoutMs: number): Promise<number | null> {
+  try {
+    const signal = options.signal === undefined ? {} : { signal: options.signal }
+    const { primary, cloud } = options
+    return (await waitForCloud({ primary, cloud, timeoutMs, ...signal })).lagSeconds
+  } catch (error) {
+    if (error instanceof HomeportError && error.code === 'CLOUD_BEHIND') return null
+    throw error
+  }
+}
+
+/** Deletes tombstones that every follower has read long ago. Returns how many. */
+export async function pruneTombstones(primary: Queryable, days = 7): Promise<number> {
+  const result = await primary.query(loadSql('replication/prune-tombstones'), [days])
+  return result.rowCount ?? 0
+}
+
+export interface MonitorEvent {
+  at: string
+  event: 'verified' | 'problem' | 'solved' | 'unreachable' | 'reached' | 'pruned'
+  message: string
+}
+
+export interface RunMonitorOptions {
+  primaryUrl: string
+  cloudUrl: string
+  signal: AbortSignal
+  /** default 5 */
+  beatSeconds?: number
+  /** default 300 */
+  verifySeconds?: number
+  limits?: HealthLimits
+  onEvent?: (event: MonitorEvent) => void
+  /** the same as a line of text */
+  onNote?: (text: string) => void
+}
+
+/**
+ * Beats, watches and verifies until the signal aborts; then it returns. Says only what changes: a
+ * server that cannot be reached is said once and tried again at every beat.
+ */
+export async function runMonitor(options: RunMonitorOptions): Promise<void> {
+  const pool = (connectionString: string): pg.Pool =>
+    createPool({ connectionString, applicationName: 'homeport monitor', max: 3 })
+  const primary = pool(options.primaryUrl)
+  const cloud = pool(options.cloudUrl)
+  const say = (event: MonitorEvent['event'], message: string): void => {
+    options.onEvent?.({ at: new Date().toISOString(), event, message })
+    options.onNote?.(`${event}: ${message}`)
+  }
+  const known = new Map<string, string>()
+  let unreachable = ''
+  let verifyAt = 0
+  try {
+    while (!options.signal.aborted) {
+      try {
+        const due = performance.now() >= verifyAt
+        const findings = due
+          ? await verifyAndPrune(options, primary, cloud, say)
+          : await beatAndLook(options, primary, cloud)
+        if (due) verifyAt = performance.now() + (options.verifySeconds ?? 300) * 1000
+        if (unreachable !== '') say('reached', 'both servers answer again')
+        unreachable = ''
+        sayChanges(known, findings, due, say)
+      } catch (error) {
+        if (options.signal.aborted) break
+        const message = errorMessage(error)
+        if (message !== unreachable) say('unreachable', message)
+        unreachable = message
+      }
+      await sleep((options.beatSeconds ?? 5) * 1000, options.signal).catch((error: unknown) => {
+        if (!options.signal.aborted) throw error
+      })
+    }
+  } finally {
+    await Promise.all([primary.end(), cloud.end()])
+  }
+}
+
+type Say = (event: MonitorEvent['event'], message: string) => void
+
+async function verifyAndPrune(
+  options: RunMonitorOptions,
+  primary: pg.Pool,
+  cloud: pg.Pool,
+  say: Say,
+): Promise<readonly Finding[]> {
+  const limits = options.limits === undefined ? {} : { limits: options.limits }
+  const report = await checkReplication({ primary, cloud, signal: options.signal, ...limits })
+  say('verified', summarize(report))
+  const pruned = await pruneTombstones(primary)
+  if (pruned > 0) say('pruned', `${pruned} tombstones older than 7 days`)
+  return report.findings
+}
+
+async function beatAndLook(
+  options: RunMonitorOptions,
+  primary: pg.Pool,
+  cloud: pg.Pool,
+): Promise<readonly Finding[]> {
+  const health = await readHealth(primary, cloud)
+  await beat(primary)
+  return judgeHealth(health, options.limits)
+}
+
+/** Tells what is new and what is over. Drift is looked for only by a verification. */
+function sayChanges(
+  known: Map<string, string>,
+  findings: readonly Finding[],
+  verified: boolean,
+  say: Say,
+): void {
+  const now = new Map(findings.map((finding) => [`${finding.code} ${finding.side}`, finding.message]))
+  for (const [key, message] of now) {
+    if (!known.has(key)) say('problem', message)
+    known.set(key, message)
+  }
+  for (const [key, message] of [...known]) {
+    const aboutContent = key.startsWith('DRIFT') || key.startsWith('UNDETERMINED')
+    if (now.has(key) || (aboutContent && !verified)) continue
+    known.delete(key)
+    say('solved', message)
+  }
+}
+
+/** A verification in a line. */
+export function summarize(report: MonitorReport): string {
+  const count = (verdict: TableVerification['verdict']): number =>
+    report.tables.filter((table) => table.verdict === verdict).length
+  const rows = report.tables.reduce((sum, table) => sum + table.primaryRows, 0)
+  const parts = [`${count('match')} of ${report.tables.length} tables match (${rows} rows)`]
+  if (count('drift') > 0) parts.push(`${count('drift')} drifted`)
+  if (count('undetermined') > 0) parts.push(`${count('undetermined')} undetermined`)
+  const seconds = report.health.lag.seconds
+  parts.push(seconds === null ? 'the heartbeat does not arrive' : `${seconds.toFixed(2)} s behind`)
+  return parts.join(', ')
+}

@@ -1,0 +1,86 @@
+import type { Queryable } from '../core/db.ts'
+import { errorCode } from '../core/errors.ts'
+import { loadSql } from '../core/sql.ts'
+
+/** What one server says about itself and about the role that asks. */
+export interface ServerFacts {
+  /** e.g. 150020 */
+  versionNumber: number
+  versionText: string
+  role: string
+  database: string
+  databaseOid: string
+  /** seconds since 1970 with microseconds, as text: two servers never share it */
+  startedAt: string
+  /** null where the role may not read it */
+  systemIdentifier: string | null
+  inRecovery: boolean
+  pgvector: string | null
+  pgvectorSchema: string | null
+  pgvectorAvailable: string | null
+  walLevel: string
+  maxSlots: number
+  usedSlots: number
+  maxWalSenders: number
+  usedWalSenders: number
+  maxOrigins: number
+  usedOrigins: number
+  maxLogicalWorkers: number
+  usedLogicalWorkers: number
+  maxWorkerProcesses: number
+  syncWorkers: number
+  slotWalKeepSize: string
+  passwordEncryption: string
+  superuser: boolean
+  replication: boolean
+  createRole: boolean
+  mayCreateSubscription: boolean
+  mayCreateInDatabase: boolean
+  ownsDatabase: boolean
+}
+
+export async function readServerFacts(db: Queryable): Promise<ServerFacts> {
+  const { rows } = await db.query<Omit<ServerFacts, 'systemIdentifier'>>(loadSql('checks/server'))
+  const facts = rows[0]
+  if (facts === undefined) throw new Error('the server does not know its own role')
+  return { ...facts, systemIdentifier: await readSystemIdentifier(db) }
+}
+
+async function readSystemIdentifier(db: Queryable): Promise<string | null> {
+  try {
+    const { rows } = await db.query<{ systemIdentifier: string }>(loadSql('checks/system-identifier'))
+    return rows[0]?.systemIdentifier ?? null
+  } catch (error) {
+    // Some providers keep pg_control_system() from their customers; the start time tells servers apart too.
+    if (errorCode(error) === '42501') return null
+    throw error
+  }
+}
+
+/**
+ * Whether two connections reach the same running server. A server restored from a physical copy
+ * shares the system identifier, so the start time (microseconds) decides.
+ */
+export function isSameServer(
+  a: Pick<ServerFacts, 'systemIdentifier' | 'startedAt'>,
+  b: Pick<ServerFacts, 'systemIdentifier' | 'startedAt'>,
+): boolean {
+  const known = a.systemIdentifier !== null && b.systemIdentifier !== null
+  return a.startedAt === b.startedAt && (!known || a.systemIdentifier === b.systemIdentifier)
+}
+
+/** The first number of a server's version: 150020 is 15. */
+export function majorVersion(facts: Pick<ServerFacts, 'versionNumber'>): number {
+  return Math.floor(facts.versionNumber / 10_000)
+}
+
+/** Compares dotted versions by number: negative when `a` is older. */
+export function compareVersions(a: string, b: string): number {
+  const left = a.split('.').map(Number)
+  const right = b.split('.').map(Number)
+  for (let place = 0; place < Math.max(left.length, right.length); place += 1) {
+    const difference = (left[place] ?? 0) - (right[place] ?? 0)
+    if (difference !== 0) return difference
+  }
+  return 0
+}

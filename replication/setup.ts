@@ -1,0 +1,272 @@
+import {
+  publicationName,
+  publishedTables as allPublishedTables,
+  type PublishedTable,
+} from '../core/published-tables.ts'
+import { identifier, renderSql } from '../core/sql.ts'
+import { applySteps } from './apply-steps.ts'
+import { parseCredentials, toConninfo, type Credentials } from './credentials.ts'
+import { refuseOnErrors, type Finding } from './finding.ts'
+import { waitForInitialCopy, type CopyProgress } from './initial-copy.ts'
+import {
+  judgeCloudSettings,
+  judgeFilledTables,
+  judgePrimarySettings,
+  judgeRole,
+  judgeSchema,
+} from './preflight.ts'
+import { planPublication, readPublication, type PublicationState } from './publication.ts'
+import { readPublicRights, readRoleState, type PublicRights, type RoleState } from './role-facts.ts'
+import { planPublicRights, planReaderRole, planReplicationRole } from './roles.ts'
+import { judgeServer, judgeServerPair } from './server-verdicts.ts'
+import { withServers, type Server } from './servers.ts'
+import { readSlots, slotNameFor, type SlotFacts } from './slot.ts'
+import type { Step } from './step.ts'
+import { planSubscription, readSubscription, wantsBinary, type SubscriptionState } from './subscription.ts'
+import { readFilledTables, readTableFacts } from './table-facts.ts'
+import { ensureVectorIndex, type VectorIndexReport } from './vector-index.ts'
+
+export interface SetupOptions {
+  /** LOCAL_DATABASE_URL */
+  primaryUrl: string
+  /** PRODUCTION_DATABASE_URL */
+  cloudUrl: string
+  /** DATABASE_URL: this role is made on the cloud */
+  readerUrl: string
+  /** REPLICATION_DATABASE_URL: this role is made on the primary, and the cloud connects with it */
+  replicationUrl: string
+  /** Plans and prints, changes nothing. */
+  dryRun?: boolean
+  tables?: readonly PublishedTable[]
+  copyTimeoutMs?: number
+  slotTimeoutMs?: number
+  signal?: AbortSignal
+  onWarning?: (finding: Finding) => void
+  onStep?: (step: Step) => void
+  onCopy?: (progress: CopyProgress) => void
+  onNote?: (text: string) => void
+}
+
+export interface SetupReport {
+  /** whether anything was (or, in a dry run, would be) changed */
+  changed: boolean
+  steps: readonly Step[]
+  warnings: readonly Finding[]
+  slot: string
+  /** null in a dry run */
+  copy: CopyProgress | null
+  index: VectorIndexReport | null
+}
+
+interface Situation {
+  primary: Server
+  cloud: Server
+  reader: Credentials
+  replicator: Credentials
+  readerState: RoleState
+  replicatorState: RoleState
+  publicRights: PublicRights
+  publication: PublicationState | null
+  subscription: SubscriptionState | null
+  slots: readonly SlotFacts[]
+  slot: string
+  findings: readonly Finding[]
+}
+
+/**
+ * Makes the cloud follow the primary by a native subscription: roles, grants, publication, slot,
+ * subscription, initial copy, vector index. A second run changes nothing and reports so.
+ *
+ * @throws HomeportError PREFLIGHT (or the one finding's code), exit 2, before anything is changed;
+ * else what {@link applySteps} and {@link waitForInitialCopy} throw.
+ */
+export async function setupReplication(options: SetupOptions): Promise<SetupReport> {
+  const tables = options.tables ?? allPublishedTables
+  return withServers(options, async ({ primary, cloud }) => {
+    const situation = await readSituation(options, tables, primary, cloud)
+    const warnings = situation.findings.filter((finding) => finding.severity === 'warning')
+    for (const warning of warnings) options.onWarning?.(warning)
+    refuseOnErrors(situation.findings, 'replication cannot be set up yet')
+    const steps = planSetup(situation, tables)
+    const report = { changed: steps.length > 0, steps, warnings, slot: situation.slot }
+    if (options.dryRun === true) return { ...report, copy: null, index: null }
+    await applySteps(steps, { ...options, primary, cloud })
+    const copy = await waitForInitialCopy({
+      cloud: cloud.pool,
+      ...(options.copyTimeoutMs === undefined ? {} : { timeoutMs: options.copyTimeoutMs }),
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
+      ...(options.onCopy === undefined ? {} : { onProgress: options.onCopy }),
+    })
+    if (situation.subscription === null) await analyze(cloud, tables)
+    const index = await ensureVectorIndex({
+      cloud: cloud.pool,
+      ...(options.onNote === undefined ? {} : { onNote: options.onNote }),
+    })
+    return { ...report, changed: report.changed || index.created || index.dropped.length > 0, copy, index }
+  })
+}
+
+async function readSituation(
+  options: SetupOptions,
+  tables: readonly PublishedTable[],
+  primary: Server,
+  cloud: Server,
+): Promise<Situation> {
+  const servers = [
+    ...judgeServer('primary', primary.facts),
+    ...judgeServer('cloud', cloud.facts),
+    ...judgeServerPair(primary.facts, cloud.facts),
+  ]
+  // What comes next would only confuse on one server, or fail on one that is too old.
+  refuseOnErrors(servers, 'replication cannot be set up between these servers')
+  const reader = parseCredentials('DATABASE_URL', options.readerUrl)
+  const replicator = parseCredentials('REPLICATION_DATABASE_URL', options.replicationUrl)
+  const subscription = await readSubscription(cloud.pool)
+  const slots = await readSlots(primary.pool)
+  const slot = subscription?.slot ?? slotNameFor(cloud.facts)
+  const readerState = await readRoleState(cloud.pool, { ...reader, url: options.readerUrl })
+  const replicatorState = await readRoleState(primary.pool, { ...replicator, url: options.replicationUrl })
+  const publication = await readPublication(primary.pool, publicationName)
+  const publicRights = await readPublicRights(cloud.pool)
+  const primaryTables = await readTableFacts(primary.pool, tables)
+  const cloudTables = await readTableFacts(cloud.pool, tables)
+  const filled = subscription === null ? await readFilledTables(cloud.pool, [...cloudTables.keys()]) : []
+  const settings = { primary: primary.facts, cloud: cloud.facts, subscribed: subscription !== null }
+  const roles = [
+    {
+      side: 'primary',
+      setting: 'REPLICATION_DATABASE_URL',
+      credentials: replicator,
+      state: replicatorState,
+      server: primary.facts,
+    },
+    { side: 'cloud', setting: 'DATABASE_URL', credentials: reader, state: readerState, server: cloud.facts },
+  ] as const
+  const findings = [
+    ...servers,
+    ...judgePrimarySettings(settings),
+    ...judgeCloudSettings(settings),
+    ...roles.flatMap((role) => judgeRole(role)),
+    ...judgeSchema({ tables, primary: primaryTables, cloud: cloudTables }),
+    ...judgeFilledTables(filled),
+    ...judgeExisting({ subscription, slots, publication, slot }),
+    ...judgePublicRights(publicRights, cloud),
+  ]
+  return {
+    primary,
+    cloud,
+    reader,
+    replicator,
+    readerState,
+    replicatorState,
+    publicRights,
+    publication,
+    subscription,
+    slots,
+    slot,
+    findings,
+  }
+}
+
+interface Existing {
+  subscription: SubscriptionState | null
+  slots: readonly SlotFacts[]
+  publication: PublicationState | null
+  slot: string
+}
+
+/** What is there already and cannot be made right by altering it. */
+export function judgeExisting(existing: Existing): Finding[] {
+  const findings: Finding[] = []
+  const again = 'ops teardown-replication, empty the tables on the cloud, then ops setup-replication'
+  if (existing.publication?.allTables === true) {
+    findings.push({
+      code: 'PUBLICATION_OF_ALL_TABLES',
+      side: 'primary',
+      severity: 'error',
+      message: `the publication ${publicationName} publishes all tables, private rows included`,
+      fix: `drop publication ${publicationName}, then ops setup-replication`,
+    })
+  }
+  if (existing.subscription === null) return findings
+  if (!existing.subscription.publications.includes(publicationName)) {
+    findings.push({
+      code: 'SUBSCRIPTION_FOREIGN',
+      side: 'cloud',
+      severity: 'error',
+      message: `the subscription follows ${existing.subscription.publications.join(', ')}, not ${publicationName}`,
+      fix: again,
+    })
+  }
+  const slot = existing.slots.find((one) => one.name === existing.slot)
+  if (slot === undefined || slot.walStatus === 'lost') {
+    findings.push({
+      code: 'SLOT_LOST',
+      side: 'primary',
+      severity: 'error',
+      message:
+        slot === undefined
+          ? `the slot ${existing.slot} of the subscription is gone: changes since then are missing on the cloud`
+          : `the slot ${existing.slot} is lost: the primary has thrown away log that the cloud has not taken`,
+      fix: again,
+    })
+  }
+  return findings
+}
+
+function judgePublicRights(rights: PublicRights, cloud: Server): Finding[] {
+  const left = [
+    ...(cloud.facts.superuser ? [] : rights.largeObjectWriters.map((name) => `call ${name}`)),
+    ...(cloud.facts.ownsDatabase || !rights.temporary ? [] : ['make temporary tables']),
+    ...(cloud.facts.ownsDatabase || !rights.createInSchema ? [] : ['make tables']),
+  ]
+  if (left.length === 0) return []
+  return [
+    {
+      code: 'PUBLIC_MAY_WRITE',
+      side: 'cloud',
+      severity: 'warning',
+      message: `${cloud.facts.role} may not take it from everybody, the read-only role included, to ${left.join(', ')}`,
+      fix: 'harmless to the content; an administrator can revoke it from public',
+    },
+  ]
+}
+
+/** Everything that is not yet as it should be, in the order in which it is put right. */
+function planSetup(situation: Situation, tables: readonly PublishedTable[]): Step[] {
+  const { primary, cloud, replicator, reader } = situation
+  const names = tables.map((table) => table.name)
+  const { conninfo, shown } = toConninfo(replicator)
+  return [
+    ...planReplicationRole({
+      ...replicator,
+      state: situation.replicatorState,
+      tables: names,
+      pgvectorSchema: primary.facts.pgvectorSchema,
+    }),
+    ...planReaderRole({
+      ...reader,
+      state: situation.readerState,
+      tables: names,
+      pgvectorSchema: cloud.facts.pgvectorSchema,
+    }),
+    ...planPublicRights(situation.publicRights, cloud.facts),
+    ...planPublication(publicationName, tables, situation.publication),
+    ...planSubscription({
+      state: situation.subscription,
+      conninfo,
+      shownConninfo: shown,
+      slot: situation.slot,
+      binary: wantsBinary(primary.facts, cloud.facts),
+      tables: names,
+      slotIsLeftOver: situation.slots.some((one) => one.name === situation.slot),
+    }),
+  ]
+}
+
+/** Without it the first searches would plan on an empty table until autovacuum comes by. */
+async function analyze(cloud: Server, tables: readonly PublishedTable[]): Promise<void> {
+  for (const table of tables) {
+    await cloud.pool.query(renderSql('replication/analyze', { table: identifier(table.name) }))
+  }
+}

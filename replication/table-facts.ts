@@ -1,0 +1,52 @@
+import type { Queryable } from '../core/db.ts'
+import type { PublishedTable } from '../core/published-tables.ts'
+import { identifier, loadSql, renderSql } from '../core/sql.ts'
+
+export interface ColumnFacts {
+  column: string
+  /** as format_type prints it */
+  type: string
+  /** the function that turns a value into its binary wire form, qualified where it must be */
+  send: string
+  isText: boolean
+}
+
+/** One published table as a server's catalogue has it. */
+export interface TableFacts {
+  table: string
+  oid: string
+  rowSecurity: boolean
+  /** whether the asking role may alter it */
+  owned: boolean
+  /** columns of the replica identity; null when there is none */
+  identity: readonly string[] | null
+  columns: readonly ColumnFacts[]
+}
+
+/** The published tables a server has, by name; one that it lacks is absent. */
+export async function readTableFacts(
+  db: Queryable,
+  tables: readonly PublishedTable[],
+): Promise<Map<string, TableFacts>> {
+  const names = [tables.map((table) => table.name)]
+  const found = await db.query<Omit<TableFacts, 'columns'>>(loadSql('checks/tables'), names)
+  const columns = await db.query<ColumnFacts & { table: string }>(loadSql('checks/columns'), names)
+  return new Map(
+    found.rows.map((row) => [
+      row.table,
+      { ...row, columns: columns.rows.filter((column) => column.table === row.table) },
+    ]),
+  )
+}
+
+/** Whether any published table has a row, by name. */
+export async function readFilledTables(db: Queryable, names: readonly string[]): Promise<string[]> {
+  const filled: string[] = []
+  for (const name of names) {
+    const { rows } = await db.query<{ filled: boolean }>(
+      renderSql('checks/table-is-filled', { table: identifier(name) }),
+    )
+    if (rows[0]?.filled === true) filled.push(name)
+  }
+  return filled
+}

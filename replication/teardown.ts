@@ -1,0 +1,178 @@
+import type pg from 'pg'
+import { sleep } from '../core/backoff.ts'
+import { errorMessage } from '../core/errors.ts'
+import { publicationName, subscriptionName } from '../core/published-tables.ts'
+import { fragment, identifier, joinSql, literal, loadSql, renderSql } from '../core/sql.ts'
+import { parseCredentials } from './credentials.ts'
+import type { Side } from './finding.ts'
+import { readPublication } from './publication.ts'
+import { readRoleState } from './role-facts.ts'
+import { openServer, type Server } from './servers.ts'
+import { readSlots, slotNameFor, type SlotFacts } from './slot.ts'
+import { readSubscription } from './subscription.ts'
+
+export interface TeardownOptions {
+  primaryUrl: string
+  cloudUrl: string
+  /** drop the two roles as well; their names come from these URLs */
+  roles?: { readerUrl: string; replicationUrl: string }
+  onStep?: (side: Side, what: string) => void
+}
+
+export interface TeardownReport {
+  /** what was removed, in words */
+  removed: readonly string[]
+  /** what could not be removed, with the statement that a person runs there */
+  left: readonly { side: Side; reason: string; sql: string }[]
+}
+
+/**
+ * Removes subscription, slot and publication, and nothing else: no row of content is ever dropped.
+ * Does what it can when one side does not answer, and says what is left. A second run finds nothing.
+ */
+export async function teardownReplication(options: TeardownOptions): Promise<TeardownReport> {
+  const [cloud, primary] = await Promise.allSettled([
+    openServer('cloud', options.cloudUrl),
+    openServer('primary', options.primaryUrl),
+  ])
+  const report: Report = { removed: [], left: [] }
+  let slot: string | null = null
+  try {
+    if (cloud.status === 'fulfilled') slot = await tearDownCloud(cloud.value, options, report)
+    else leaveCloud(errorMessage(cloud.reason), report)
+    if (primary.status === 'fulfilled') await tearDownPrimary(primary.value, slot, options, report)
+    else leavePrimary(errorMessage(primary.reason), slot, report)
+  } finally {
+    if (cloud.status === 'fulfilled') await cloud.value.pool.end()
+    if (primary.status === 'fulfilled') await primary.value.pool.end()
+  }
+  return report
+}
+
+interface Report {
+  removed: string[]
+  left: { side: Side; reason: string; sql: string }[]
+}
+
+const subscriptionSteps = [
+  ['disable-subscription', 'switch it off'],
+  ['release-slot', 'forget its slot, so that the primary need not answer'],
+  ['drop-subscription', 'drop it'],
+] as const
+
+/** Returns the name of the slot that the subscription used or would have used. */
+async function tearDownCloud(cloud: Server, options: TeardownOptions, report: Report): Promise<string> {
+  const subscription = await readSubscription(cloud.pool)
+  if (subscription !== null) {
+    options.onStep?.('cloud', `drop the subscription ${subscriptionName}`)
+    for (const [template] of subscriptionSteps) await cloud.pool.query(renderSubscriptionStep(template))
+    report.removed.push(`subscription ${subscriptionName}`)
+  }
+  if (options.roles !== undefined) await dropRole(cloud, 'DATABASE_URL', options.roles.readerUrl, report)
+  return subscription?.slot ?? slotNameFor(cloud.facts)
+}
+
+async function tearDownPrimary(
+  primary: Server,
+  slot: string | null,
+  options: TeardownOptions,
+  report: Report,
+): Promise<void> {
+  const slots = await readSlots(primary.pool)
+  const mine = slots.filter((one) => slot === null || one.name === slot)
+  if (slot === null && mine.length > 1) {
+    for (const one of mine) {
+      const sql = renderSql('replication/drop-slot', { slot: literal(one.name) })
+      report.left.push({
+        side: 'primary',
+        reason: 'several clouds have slots, and it is not known which is meant',
+        sql,
+      })
+    }
+  } else {
+    for (const one of mine) await dropSlot(primary.pool, one, options, report)
+  }
+  const others = (await readSlots(primary.pool)).length
+  if (others === 0 && (await readPublication(primary.pool, publicationName)) !== null) {
+    options.onStep?.('primary', `drop the publication ${publicationName}`)
+    await primary.pool.query(
+      renderSql('replication/drop-publication', { publication: identifier(publicationName) }),
+    )
+    report.removed.push(`publication ${publicationName}`)
+  }
+  if (options.roles !== undefined && others === 0) {
+    await dropRole(primary, 'REPLICATION_DATABASE_URL', options.roles.replicationUrl, report)
+  }
+}
+
+async function dropSlot(
+  pool: pg.Pool,
+  slot: SlotFacts,
+  options: TeardownOptions,
+  report: Report,
+): Promise<void> {
+  options.onStep?.('primary', `drop the slot ${slot.name}`)
+  for (let attempt = 0; attempt < 100; attempt += 1) {
+    const dropped = await pool.query(loadSql('replication/drop-idle-slot'), [slot.name])
+    const now = (await readSlots(pool)).find((one) => one.name === slot.name)
+    if ((dropped.rowCount ?? 0) > 0 || now === undefined) {
+      report.removed.push(`slot ${slot.name}`)
+      return
+    }
+    // Its sender notices within a moment that the cloud is gone; when it does not, it is told.
+    if (attempt >= 20 && now.activePid !== null) {
+      await pool.query('select pg_terminate_backend($1)', [now.activePid])
+    }
+    await sleep(50)
+  }
+  const sql = renderSql('replication/drop-slot', { slot: literal(slot.name) })
+  report.left.push({ side: 'primary', reason: 'the slot stays in use', sql })
+}
+
+async function dropRole(server: Server, setting: string, url: string, report: Report): Promise<void> {
+  const credentials = parseCredentials(setting, url)
+  const state = await readRoleState(server.pool, { ...credentials, url })
+  if (state.facts === null) return
+  const role = identifier(credentials.role)
+  const drop = renderSql('roles/drop-role', { role })
+  if (state.facts.superuser || state.facts.owns > 0 || credentials.role === server.facts.role) {
+    report.left.push({
+      side: server.side,
+      reason: `the role ${credentials.role} has other duties`,
+      sql: drop,
+    })
+    return
+  }
+  for (const grant of state.grants) {
+    await server.pool.query(
+      renderSql('roles/revoke', {
+        privilege: fragment(grant.privilege.toLowerCase()),
+        kind: fragment(grant.kind),
+        name: joinSql(grant.path.map(identifier), '.'),
+        role,
+      }),
+    )
+  }
+  try {
+    await server.pool.query(drop)
+    report.removed.push(`role ${credentials.role}`)
+  } catch (error) {
+    report.left.push({ side: server.side, reason: errorMessage(error), sql: drop })
+  }
+}
+
+function leaveCloud(reason: string, report: Report): void {
+  for (const [template] of subscriptionSteps) {
+    report.left.push({ side: 'cloud', reason, sql: renderSubscriptionStep(template) })
+  }
+}
+
+function leavePrimary(reason: string, slot: string | null, report: Report): void {
+  const name = slot === null ? [] : [renderSql('replication/drop-slot', { slot: literal(slot) })]
+  const drop = renderSql('replication/drop-publication', { publication: identifier(publicationName) })
+  for (const sql of [...name, drop]) report.left.push({ side: 'primary', reason, sql })
+}
+
+function renderSubscriptionStep(template: (typeof subscriptionSteps)[number][0]): string {
+  return renderSql(`replication/${template}`, { subscription: identifier(subscriptionName) })
+}

@@ -1,0 +1,35 @@
+import type pg from 'pg'
+import { HomeportError } from '../../core/errors.ts'
+
+/** A session that sees one moment of its server. */
+export interface Snapshot {
+  client: pg.PoolClient
+  /** every commit it sees lies before this position of its server's log */
+  lsn: string
+  close(): Promise<void>
+}
+
+export async function openSnapshot(pool: pg.Pool): Promise<Snapshot> {
+  const client = await pool.connect()
+  try {
+    await client.query('begin isolation level repeatable read read only')
+    // Compiling the long hash expressions costs more than it saves.
+    await client.query(
+      "set local statement_timeout = 0; set local jit = off; set local client_encoding = 'UTF8'",
+    )
+    const { rows } = await client.query<{ lsn: string }>('select pg_current_wal_insert_lsn()::text as "lsn"')
+    const lsn = rows[0]?.lsn
+    if (lsn === undefined) throw new HomeportError('SNAPSHOT', 'the server gave no log position')
+    return {
+      client,
+      lsn,
+      close: async () => {
+        // The session goes with it: a hash that was cut off must not be waited for.
+        client.release(true)
+      },
+    }
+  } catch (error) {
+    client.release(true)
+    throw error
+  }
+}

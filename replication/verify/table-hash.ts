@@ -1,0 +1,107 @@
+import type { Queryable } from '../../core/db.ts'
+import { fragment, joinSql, renderSql } from '../../core/sql.ts'
+import { comparable, rangeCondition, wholeTable, type HashSql, type Key, type KeyRange } from './row-hash.ts'
+
+/** Count, xor and two sums over the hashes of a set of rows. */
+export interface BucketHash {
+  rows: number
+  xor: string
+  highSum: string
+  lowSum: string
+}
+
+/** One row as far as it takes part in a comparison. */
+export interface RowVersion {
+  key: Key
+  hash: string
+  /** another one whenever the row was written again on that server */
+  version: string
+}
+
+export function sameBucket(a: BucketHash, b: BucketHash): boolean {
+  return a.rows === b.rows && a.xor === b.xor && a.highSum === b.highSum && a.lowSum === b.lowSum
+}
+
+export async function hashTable(db: Queryable, sql: HashSql): Promise<BucketHash> {
+  const [bucket] = await hashRanges(db, sql, [wholeTable])
+  if (bucket === undefined) throw new Error('a table gave no hash')
+  return bucket
+}
+
+/** One bucket a range, in their order, in one statement. */
+export async function hashRanges(
+  db: Queryable,
+  sql: HashSql,
+  ranges: readonly KeyRange[],
+): Promise<BucketHash[]> {
+  type Row = Omit<BucketHash, 'rows'> & { bucket: number; rows: string }
+  const statements = ranges.map((range, place) =>
+    renderSql('checks/table-hash', {
+      ...pick(sql),
+      bucket: fragment(String(place)),
+      condition: rangeCondition(sql, range),
+    }),
+  )
+  const { rows } = await db.query<Row>(`${statements.join('\nunion all\n')}\norder by 1`)
+  return rows.map((row) => ({
+    rows: Number(row.rows),
+    xor: row.xor,
+    highSum: row.highSum,
+    lowSum: row.lowSum,
+  }))
+}
+
+/** Every row of a range: small ranges only. */
+export async function readRowHashes(db: Queryable, sql: HashSql, range: KeyRange): Promise<RowVersion[]> {
+  const { rows } = await db.query<RowVersion>(
+    renderSql('checks/row-hashes', { ...pick(sql), condition: rangeCondition(sql, range) }),
+  )
+  return rows
+}
+
+/** The rows with these keys, each with a hash for every column. */
+export async function readRowsByKey(
+  db: Queryable,
+  sql: HashSql,
+  keys: readonly Key[],
+): Promise<(RowVersion & { columnHashes: string[] })[]> {
+  if (keys.length === 0) return []
+  const names = sql.keyColumns.map((_, place) => `k${place}`)
+  const { rows } = await db.query<RowVersion & { columnHashes: string[] }>(
+    renderSql('checks/rows-by-key', {
+      ...pick(sql),
+      columnHashes: sql.columnHashes,
+      condition: sql.filter,
+      keys: sql.keys,
+      wantedKeys: joinSql(
+        sql.keyColumns.map((column, place) => comparable(`w.k${place}::${column.type}`, column)),
+      ),
+      arrays: fragment(names.map((_, place) => `$${place + 1}::text[]`).join(', ')),
+      names: fragment(names.join(', ')),
+    }),
+    sql.keyColumns.map((_, place) => keys.map((key) => key[place])),
+  )
+  return rows
+}
+
+/** Keys that cut a range into pieces of about `step` rows. */
+export async function readBoundaries(
+  db: Queryable,
+  sql: HashSql,
+  range: KeyRange,
+  step: number,
+): Promise<Key[]> {
+  const { rows } = await db.query<{ key: Key }>(
+    renderSql('checks/range-boundaries', {
+      ...pick(sql),
+      keys: sql.keys,
+      condition: rangeCondition(sql, range),
+      step: fragment(String(step)),
+    }),
+  )
+  return rows.map((row) => row.key)
+}
+
+function pick(sql: HashSql): Pick<HashSql, 'table' | 'values' | 'hash' | 'keyText'> {
+  return { table: sql.table, values: sql.values, hash: sql.hash, keyText: sql.keyText }
+}

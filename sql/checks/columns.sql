@@ -1,0 +1,12 @@
+-- $1: names of tables
+select
+  c.relname::text as "table",
+  a.attname::text as "column",
+  format_type(a.atttypid, a.atttypmod) as "type",
+  t.typsend::oid::regproc::text as "send",
+  t.typcategory = 'S' as "isText"
+from pg_class c
+join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+join pg_type t on t.oid = a.atttypid
+where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p') and c.relname = any ($1::text[])
+order by c.relname, a.attnum;

@@ -1,0 +1,1 @@
+select system_identifier::text as "systemIdentifier" from pg_control_system();

@@ -1,0 +1,3 @@
+select table_name as "table", verdict, row_count::text as "rows", lsn::text as "lsn", checked_at as "checkedAt"
+from verifications
+order by table_name;

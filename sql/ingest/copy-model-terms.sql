@@ -1,0 +1,1 @@
+copy model_terms (model_id, term, basis) from stdin (format binary)

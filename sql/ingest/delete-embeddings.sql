@@ -1,0 +1,2 @@
+delete from embeddings
+where ctid = any (array(select ctid from embeddings where model_id = ? limit ?))

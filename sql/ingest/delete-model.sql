@@ -1,0 +1,2 @@
+delete from models
+where id = ? and state = 'retired' and id < (select max(id) from models)

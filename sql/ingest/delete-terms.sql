@@ -1,0 +1,1 @@
+delete from segment_terms where segment_id = any (?::bigint[])

@@ -1,0 +1,1 @@
+delete from ingested_files where source_id = ? and path <> ?

@@ -1,0 +1,1 @@
+select visibility from sources where id = ?

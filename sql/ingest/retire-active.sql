@@ -1,0 +1,1 @@
+update models set state = 'retired' where state = 'active'

@@ -1,0 +1,1 @@
+select documents, average_length from collection where id = 1

@@ -1,0 +1,15 @@
+-- How old and how verified the cloud is: a few rows, asked every second or two.
+select
+  (select beat_at from heartbeat where id = 1) as beat_at,
+  coalesce(
+    (
+      select json_agg(
+        json_build_object(
+          'table', table_name, 'verdict', verdict, 'rows', row_count::text, 'at', checked_at
+        )
+        order by table_name
+      )
+      from verifications
+    ),
+    '[]'::json
+  ) as verifications

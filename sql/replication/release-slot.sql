@@ -1,0 +1,1 @@
+alter subscription {{subscription}} set (slot_name = none);

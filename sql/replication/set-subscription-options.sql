@@ -1,0 +1,1 @@
+alter subscription {{subscription}} set (binary = {{binary}}, streaming = on, disable_on_error = true);

@@ -1,0 +1,1 @@
+create role {{role}} with login connection limit {{limit}} password {{verifier}};

@@ -1,0 +1,1 @@
+grant {{privilege}} on {{kind}} {{name}} to {{role}};

@@ -1,0 +1,1 @@
+revoke {{privilege}} on {{kind}} {{name}} from {{role}};

@@ -1,0 +1,39 @@
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { Cluster } from '../../ops/local/cluster.ts'
+import { resolveDataFolder } from '../../ops/local/data-folder.ts'
+import { findPostgres } from '../../ops/local/find-postgres.ts'
+import { processIdentity } from '../../ops/local/processes.ts'
+
+const testFolder = fileURLToPath(new URL('../../data/test', import.meta.url))
+
+/** The folder for the clusters of this whole run; the process in its name owns it. */
+export function testRunFolder(): string {
+  return join(testFolder, `run-${process.pid}`)
+}
+
+/** Stops the clusters of one run or one test and removes all of it. */
+export async function stopRunClusters(wanted: string): Promise<void> {
+  if (!existsSync(wanted)) return
+  const { folder } = resolveDataFolder(wanted)
+  const postgres = findPostgres()
+  for (const name of readdirSync(folder)) {
+    if (!existsSync(join(folder, name, 'data'))) continue
+    // A cluster's name is its folder's, up to the version.
+    const cluster = new Cluster({ name: name.split('-')[0] ?? name, folder: join(folder, name), postgres })
+    await cluster.destroy()
+  }
+  rmSync(folder, { recursive: true, force: true })
+  rmSync(wanted, { recursive: true, force: true })
+  rmSync(`${wanted}.lock`, { force: true })
+}
+
+/** Removes what runs that were killed left behind: `run-PID` and `private-PID-...` of processes that are gone. */
+export async function removeDeadRuns(): Promise<void> {
+  mkdirSync(testFolder, { recursive: true })
+  for (const name of readdirSync(testFolder)) {
+    const pid = Number(/^(?:run|private)-(\d+)(?:-\w+)?$/.exec(name)?.[1] ?? 0)
+    if (pid > 0 && processIdentity(pid) === undefined) await stopRunClusters(join(testFolder, name))
+  }
+}

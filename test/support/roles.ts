@@ -1,0 +1,42 @@
+import type { Test } from 'tap'
+import { queryRows, uniqueName } from './databases.ts'
+
+export interface TestRole {
+  name: string
+  database: string
+  url: string
+}
+
+/** A login role that may only read the public schema of a test database; dropped after the test. */
+export async function createRole(t: Test, superuserUrl: string): Promise<TestRole> {
+  const name = uniqueName('reader')
+  const url = new URL(superuserUrl)
+  const database = url.pathname.slice(1)
+  for (const statement of [
+    `create role ${name} login password 'test'`,
+    `revoke all on database ${database} from public`,
+    `grant connect on database ${database} to ${name}`,
+    `revoke create on schema public from public`,
+    `grant usage on schema public to ${name}`,
+    `grant select on all tables in schema public to ${name}`,
+    ...[
+      'lo_creat(int)',
+      'lo_create(oid)',
+      'lo_from_bytea(oid, bytea)',
+      'lo_put(oid, bigint, bytea)',
+      'lo_truncate(int, int)',
+      'lo_truncate64(int, bigint)',
+      'lo_unlink(oid)',
+      'lowrite(int, bytea)',
+    ].map((signature) => `revoke execute on function pg_catalog.${signature} from public`),
+  ]) {
+    await queryRows(superuserUrl, statement)
+  }
+  t.teardown(async () => {
+    await queryRows(superuserUrl, `drop owned by ${name}`)
+    await queryRows(superuserUrl, `drop role ${name}`)
+  })
+  url.username = name
+  url.password = 'test'
+  return { name, database, url: url.href }
+}
