@@ -13,13 +13,15 @@ export interface InputFiles {
   path: string
   /** The metadata file beside it; null when there is none. */
   metadataPath: string | null
+  /** Its real path without language and extension: the same whichever track of a video is read. */
+  identityPath: string
 }
 
 /**
  * sha256 over the pipeline's version and the bytes of the transcript and its metadata, each framed by its
  * length. Reads in pieces, so a file of any size takes little memory.
  */
-export async function hashInput(files: InputFiles): Promise<Buffer> {
+export async function hashInput(files: Pick<InputFiles, 'path' | 'metadataPath'>): Promise<Buffer> {
   const hash = createHash('sha256').update(`homeport ${pipelineVersion}\n`)
   await hashFile(hash, files.path)
   if (files.metadataPath !== null) await hashFile(hash, files.metadataPath)
@@ -37,8 +39,7 @@ async function hashFile(hash: Hash, path: string): Promise<void> {
 }
 
 /**
- * What a source is called between runs: its address, else the id its metadata gives, else the real path of
- * its file. Only {@link sourceId}'s hash of it is stored.
+ * What a source is called between runs: its address, else the id its metadata gives, else where it lies. Only {@link sourceId}'s hash of it is stored.
  */
 export function sourceIdentity(given: { url: string | null; id: string | null; realPath: string }): string {
   if (given.url !== null) return `url ${given.url}`

@@ -46,7 +46,7 @@ function judgeSubscription(health: ReplicationHealth): Finding[] {
     ]
   }
   const found: Finding[] = []
-  if (workers?.applyPid == null) {
+  if ((workers?.applyPid ?? null) === null) {
     found.push(
       finding(
         'SUBSCRIPTION_NOT_RUNNING',

@@ -60,6 +60,6 @@ export function secondsBehind(primary: BeatSeen, cloud: BeatSeen): number | null
 }
 
 function withoutSecret(subscription: SubscriptionState): Omit<SubscriptionState, 'connection'> {
-  const { connection: _, ...rest } = subscription
-  return rest
+  const { oid, enabled, binary, streaming, disableOnError, slot, publications, tables } = subscription
+  return { oid, enabled, binary, streaming, disableOnError, slot, publications, tables }
 }

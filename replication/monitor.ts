@@ -34,7 +34,14 @@ export async function checkReplication(options: CheckOptions): Promise<MonitorRe
   const timeoutMs = options.fenceTimeoutMs ?? 15_000
   const before = await readHealth(options.primary, options.cloud)
   const travelled = before.subscription?.enabled === true ? await travelTime(options, timeoutMs) : null
-  const tables = await verifyTables({ ...options, ...signal, fenceTimeoutMs: timeoutMs })
+  // A cloud that let a beat wait that long will not catch up in the next moment either.
+  const fenceTimeoutMs = travelled === null ? 1000 : timeoutMs
+  const tables = await verifyTables({
+    primary: options.primary,
+    cloud: options.cloud,
+    ...signal,
+    fenceTimeoutMs,
+  })
   const health = await readHealth(options.primary, options.cloud)
   if (travelled !== null) health.lag.seconds = travelled
   const findings = [...judgeHealth(health, options.limits), ...judgeTables(tables)]

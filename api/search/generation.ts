@@ -148,25 +148,24 @@ async function readStatistics(client: pg.ClientBase): Promise<WordStatistics> {
   }
 }
 
-interface BinaryQuery extends pg.QueryArrayConfig {
-  binary: true
-}
-
 async function readBasis(client: pg.ClientBase, model: ModelGeneration): Promise<Basis> {
-  // As text a basis of 30,000 words is 75 MB; in binary form it is 16.
-  const query: BinaryQuery = {
-    text: loadSql('queries/basis'),
-    values: [model.id],
-    rowMode: 'array',
-    binary: true,
+  // By pages: what arrives as hexadecimal text is several times the size of what is kept.
+  const pages: { terms: number[]; rows: Uint16Array[] } = { terms: [], rows: [] }
+  for (let after = -(2 ** 31) - 1; ;) {
+    const { rows } = await client.query<{ term: number; row: Buffer }>(loadSql('queries/basis'), [
+      model.id,
+      after,
+    ])
+    for (const { term, row } of rows) {
+      pages.terms.push(term)
+      pages.rows.push(parseHalfvecBinary(row))
+      after = term
+    }
+    if (rows.length === 0) break
   }
-  const { rows } = await client.query<[term: number, row: Buffer]>(query)
-  const terms = Int32Array.from(rows, ([term]) => term)
-  const basis = new Uint16Array(rows.length * model.dimensions)
-  rows.forEach(([, row], at) =>
-    basis.set(parseHalfvecBinary(row).subarray(0, model.dimensions), at * model.dimensions),
-  )
-  return { terms, basis }
+  const basis = new Uint16Array(pages.terms.length * model.dimensions)
+  pages.rows.forEach((row, at) => basis.set(row.subarray(0, model.dimensions), at * model.dimensions))
+  return { terms: Int32Array.from(pages.terms), basis }
 }
 
 async function openVectors(

@@ -12,7 +12,7 @@ import { readCollection } from '../generation/statistics.ts'
 import { hashInput } from '../identity.ts'
 import { Progress } from '../progress.ts'
 import { describeFailure, failureOf, type Failure } from '../store/failure.ts'
-import { planFiles, type FoundFile, type KnownFile } from '../store/file-plan.ts'
+import { liesUnder, planFiles, type FoundFile, type KnownFile } from '../store/file-plan.ts'
 import {
   ingestFiles,
   type IngestTally,
@@ -24,7 +24,7 @@ import { openPrimary, type Primary } from '../store/primary.ts'
 import { pruneSources } from '../store/prune.ts'
 import { chooseModel } from './choose-model.ts'
 import { explainDatabaseError } from './database-error.ts'
-import { findInputs, type FoundInputs } from './find-inputs.ts'
+import { findInputs, missingFailure, type FoundInputs } from './find-inputs.ts'
 import { createSourceReader } from './source-reader.ts'
 
 export interface CaptionsRun {
@@ -55,7 +55,8 @@ export interface CaptionsReport {
  * Takes in transcripts and brings the vectors up to date. Bad files are in the report; what stops the whole
  * run is thrown.
  *
- * @throws HomeportError of the database, the lock, the model or an interruption.
+ * @throws HomeportError NOTHING_TO_INGEST (exit 2) when no path exists; those of the database, the lock, the
+ *   model and an interruption.
  */
 export async function runCaptions(run: CaptionsRun): Promise<CaptionsReport> {
   const started = performance.now()
@@ -64,8 +65,9 @@ export async function runCaptions(run: CaptionsRun): Promise<CaptionsReport> {
     segments: { added: 0, removed: 0, updated: 0, unchanged: 0 },
     failures: [],
   }
-  const inputs = await findInputs(run.paths, { missingIsGone: run.prune })
+  const inputs = await findInputs(run.paths)
   for (const failure of inputs.failures) noteFailure(run, tally, failure)
+  for (const remark of inputs.remarks) run.out.note(remark)
   const report = (generation: GenerationReport | null): CaptionsReport => ({
     ok: tally.failures.length === 0,
     dryRun: run.dryRun,
@@ -74,8 +76,7 @@ export async function runCaptions(run: CaptionsRun): Promise<CaptionsReport> {
     generation,
     seconds: Number(((performance.now() - started) / 1000).toFixed(3)),
   })
-  // Only paths that lead nowhere: nothing to open a database for.
-  if (inputs.files.length === 0 && inputs.roots.length === 0) return report(null)
+  if (inputs.roots.length === 0 && !run.prune) throw nothingThere(run.paths)
 
   const primary = await openPrimary(run.connectionString)
   try {
@@ -96,6 +97,7 @@ async function work(
 ): Promise<GenerationReport | null> {
   const progress = new Progress(run)
   const known = new Map((await readKnownFiles(primary)).map((file) => [file.path, file]))
+  judgeMissing(run, inputs, tally, [...known.keys()])
   const found = await hashFiles(run, inputs, tally, progress)
   const { pending, unchanged } = planFiles(found, known)
   tally.sources.unchanged += unchanged.length
@@ -109,6 +111,7 @@ async function work(
       primary,
       pending,
       known,
+      passedOver: inputs.passedOver,
       read: (file) => reader.read(file),
       vectors,
       dryRun: run.dryRun,
@@ -150,6 +153,26 @@ function warningNote({ out }: CaptionsRun): (path: string, text: string) => void
     if (count <= shownWarnings) out.note(`${path}: ${text}`)
     else if (count === shownWarnings + 1) out.note('more warnings follow; they are not shown')
   }
+}
+
+/** A path that leads nowhere is what --prune is about when something is known below it; else a mistake. */
+function judgeMissing(
+  run: CaptionsRun,
+  inputs: FoundInputs,
+  tally: IngestTally,
+  known: readonly string[],
+): void {
+  for (const { path, realPath } of inputs.missing) {
+    if (run.prune && known.some((file) => liesUnder(file, [realPath]))) inputs.roots.push(realPath)
+    else noteFailure(run, tally, missingFailure(path), 0)
+  }
+}
+
+function nothingThere(paths: readonly string[]): HomeportError {
+  return new HomeportError('NOTHING_TO_INGEST', `there is nothing at ${paths.join(', ')}`, {
+    hint: 'name the files or folders with the transcripts',
+    exitCode: 2,
+  })
 }
 
 function readKnownFiles(primary: Primary): Promise<KnownFile[]> {

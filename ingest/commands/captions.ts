@@ -52,7 +52,7 @@ async function captions({ args, options, out, signal }: Invocation<CaptionsOptio
     isTerminal: process.stderr.isTTY,
   })
   out.result(report, describeReport(report))
-  return report.ok ? 0 : report.files === 0 ? 2 : 1
+  return report.ok ? 0 : 1
 }
 
 /** The result as a person reads it; the failures are named on stderr as they come and once more here. */

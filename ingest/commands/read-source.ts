@@ -1,13 +1,13 @@
-// TEMPORARY stand-in for chunking
-import { basename } from 'node:path'
 import { countTerms } from '../../core/words.ts'
+import { chunkTranscript } from '../chunk/chunk-transcript.ts'
 import { sourceId, sourceIdentity, type InputFiles } from '../identity.ts'
+import { decodeText } from '../readers/bytes-to-text.ts'
+import { parseSourceInfo, readSourceMetadata } from '../readers/info-json.ts'
 import { readInputFile } from '../readers/input-file.ts'
 import { readTranscript } from '../readers/read-transcript.ts'
 import { failureOf } from '../store/failure.ts'
 import type { ReadSource } from '../store/ingest-files.ts'
 import { toSourceRows } from '../store/source-rows.ts'
-import { chunkTranscript } from '../chunk/chunk-transcript.ts'
 
 /**
  * One transcript with its metadata, cut into segments and counted. Never throws for what is wrong with the
@@ -19,26 +19,22 @@ export async function readSource(file: InputFiles): Promise<ReadSource> {
       path: file.path,
       bytes: await readInputFile(file.path),
     })
-    const drafts = chunkTranscript(transcript)
-    const id = sourceId(sourceIdentity({ url: null, id: null, realPath: file.path }))
+    const info = file.metadataPath === null ? undefined : await readInfo(file.metadataPath)
+    const metadata = readSourceMetadata(info?.text, file.path, transcript, {
+      ...(file.metadataPath === null ? {} : { infoPath: file.metadataPath }),
+    })
+    const identity = sourceIdentity({
+      url: metadata.url,
+      id: metadata.url === null && info !== undefined ? parseSourceInfo(info.text, info.path).id : null,
+      realPath: file.identityPath,
+    })
     const rows = toSourceRows({
-      id,
+      id: sourceId(identity),
+      metadata,
       method: transcript.method,
       engine: transcript.engine,
-      drafts,
+      drafts: chunkTranscript(transcript, { chapters: metadata.chapters }),
       countTerms,
-      metadata: {
-        kind: 'recording',
-        url: null,
-        title: basename(file.path),
-        channel: null,
-        language: null,
-        durationMs: null,
-        publishedAt: null,
-        views: null,
-        visibility: 'public',
-        chapters: [],
-      },
     })
     return { rows, warnings }
   } catch (error) {
@@ -46,4 +42,8 @@ export async function readSource(file: InputFiles): Promise<ReadSource> {
     if (failure === undefined) throw error
     return { failure, warnings: [] }
   }
+}
+
+async function readInfo(path: string): Promise<{ text: string; path: string }> {
+  return { text: decodeText(await readInputFile(path), path).text, path }
 }

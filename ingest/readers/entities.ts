@@ -53,3 +53,8 @@ export function foldSpace(text: string): string {
     .replace(/\s+/g, ' ')
     .trim()
 }
+
+/** JSON escapes can spell half a surrogate pair, which is no character and which Postgres refuses. */
+export function withoutLoneSurrogates(text: string): string {
+  return text.replace(/\p{Surrogate}/gu, '\uFFFD')
+}

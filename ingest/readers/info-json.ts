@@ -1,6 +1,6 @@
 import { basename } from 'node:path'
 import type { Chapter, SourceMetadata, Transcript, Visibility } from '../transcript.ts'
-import { foldSpace } from './entities.ts'
+import { foldSpace, withoutLoneSurrogates } from './entities.ts'
 import { isJsonObject, type JsonObject, parseJson } from './json.ts'
 import { ReadError } from './read-error.ts'
 import { splitTrackName } from './track-name.ts'
@@ -72,9 +72,15 @@ export function readSourceMetadata(
     }
   }
   const infoFile = options.infoPath ?? `${splitTrackName(fileName).base}.info.json`
-  const { id: _, ...info } = parseSourceInfo(infoJsonText, infoFile)
+  const info = parseSourceInfo(infoJsonText, infoFile)
   return {
-    ...info,
+    kind: info.kind,
+    url: info.url,
+    channel: info.channel,
+    durationMs: info.durationMs,
+    publishedAt: info.publishedAt,
+    views: info.views,
+    visibility: info.visibility,
     title: info.title ?? ownTitle,
     // The language of what is indexed counts, not the one spoken, when the two differ.
     language: language ?? info.language,
@@ -155,7 +161,7 @@ class Fields {
     if (value === undefined || value === null) return null
     if (typeof value !== 'string') throw this.bad(name, 'is not text')
     if (value.includes('\0')) throw this.bad(name, 'holds a NUL character')
-    return foldSpace(value.toWellFormed()) || null
+    return foldSpace(withoutLoneSurrogates(value)) || null
   }
 
   number(name: string, least: number, most: number): number | null {

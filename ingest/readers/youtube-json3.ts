@@ -1,7 +1,7 @@
 import type { Transcript, Utterance } from '../transcript.ts'
 import type { Cue, CueWord } from './cue.ts'
 import { cuesToTranscript, isSoundLabel, withoutOverlap } from './cues-to-transcript.ts'
-import { decodeEntities, foldSpace } from './entities.ts'
+import { decodeEntities, foldSpace, withoutLoneSurrogates } from './entities.ts'
 import { isJsonObject, type JsonObject, parseJson } from './json.ts'
 import { ReadError } from './read-error.ts'
 
@@ -148,9 +148,10 @@ function toCue(event: CaptionEvent): Cue {
   return { line: 0, startMs: event.startMs, endMs: event.endMs, lines }
 }
 
-/** Entities, invisible marks, and YouTube's `[ __ ]` for a swear word as one word. */
+/** Entities, invisible marks, what no database takes, and YouTube's `[ __ ]` for a swear word as one word. */
 function cleanText(text: string): string {
-  return decodeEntities(text)
+  return withoutLoneSurrogates(decodeEntities(text))
+    .replaceAll('\0', '')
     .replace(/[\u200B\u2060\uFEFF\u200E\u200F]/g, '')
     .replace(/\[\s*__\s*\]/g, '[__]')
 }

@@ -1,4 +1,5 @@
 import { sep } from 'node:path'
+import type { InputFiles } from '../identity.ts'
 
 /** A row of `ingested_files`. */
 export interface KnownFile {
@@ -11,9 +12,7 @@ export interface KnownFile {
 }
 
 /** A transcript that lies there now. */
-export interface FoundFile {
-  path: string
-  metadataPath: string | null
+export interface FoundFile extends InputFiles {
   inputHash: Buffer
 }
 
@@ -49,13 +48,14 @@ export function prunesTooMuch(gone: number, known: number): boolean {
 
 /**
  * Which file stands for which source, so that one source is not taken from two files. A file that is about
- * to be read again gives up its claim until then: it may turn out to be another source.
+ * to be read again gives up its claim until then (it may turn out to be another source), and so does a
+ * track that was passed over for another one of the same video.
  */
 export class SourceClaims {
   readonly #pathOf = new Map<string, string>()
 
-  constructor(known: Iterable<KnownFile>, pending: readonly FoundFile[]) {
-    const open = new Set(pending.map((file) => file.path))
+  constructor(known: Iterable<KnownFile>, pending: readonly FoundFile[], passedOver: ReadonlySet<string>) {
+    const open = new Set([...passedOver, ...pending.map((file) => file.path)])
     for (const { path, source_id } of known) if (!open.has(path)) this.#pathOf.set(source_id, path)
   }
 

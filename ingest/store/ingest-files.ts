@@ -1,6 +1,7 @@
 import type { GenerationVectors } from '../generation/model.ts'
 import { describeFailure, type Failure } from './failure.ts'
 import { SourceClaims, type FoundFile, type KnownFile } from './file-plan.ts'
+import { isGone } from './gone.ts'
 import type { Primary } from './primary.ts'
 import type { SourceRows } from './source-rows.ts'
 import { writeSource, type SourceChange } from './write-source.ts'
@@ -31,6 +32,8 @@ export interface IngestFilesOptions {
   primary: Primary
   pending: readonly FoundFile[]
   known: ReadonlyMap<string, KnownFile>
+  /** Other tracks of the same videos. */
+  passedOver: ReadonlySet<string>
   /** Reads and cuts one transcript; what is wrong with a bad one is in the result. */
   read: (file: FoundFile) => Promise<ReadSource>
   vectors: GenerationVectors | null
@@ -58,7 +61,7 @@ const readAhead = 3
  */
 export async function ingestFiles(options: IngestFilesOptions): Promise<void> {
   const { pending, known, signal, tally } = options
-  const claims = new SourceClaims(known.values(), pending)
+  const claims = new SourceClaims(known.values(), pending, options.passedOver)
   const ahead: Promise<ReadSource>[] = []
   for (const [index, file] of pending.entries()) {
     signal.throwIfAborted()
@@ -83,7 +86,8 @@ async function storeOne(
   rows: SourceRows,
 ): Promise<void> {
   const owner = claims.otherOwner(rows.id, file.path)
-  if (owner !== undefined) {
+  // A file that was moved may come before its old place is forgotten.
+  if (owner !== undefined && !(await isGone(owner))) {
     const reason = `it is the same source as ${owner}: both name the same address or id in their .info.json`
     return fail(options, { path: file.path, line: null, code: 'DUPLICATE_SOURCE', reason })
   }

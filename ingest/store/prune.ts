@@ -1,6 +1,6 @@
-import { lstat } from 'node:fs/promises'
-import { errorCode, HomeportError } from '../../core/errors.ts'
+import { HomeportError } from '../../core/errors.ts'
 import { liesUnder, prunesTooMuch, type KnownFile } from './file-plan.ts'
+import { isGone } from './gone.ts'
 import type { Primary } from './primary.ts'
 import { removeSource } from './write-source.ts'
 
@@ -40,14 +40,4 @@ export async function pruneSources(options: PruneOptions): Promise<KnownFile[]> 
     await removeSource(primary, { path, sourceId: source_id })
   }
   return gone
-}
-
-async function isGone(path: string): Promise<boolean> {
-  try {
-    await lstat(path)
-    return false
-  } catch (error) {
-    const code = errorCode(error)
-    return code === 'ENOENT' || code === 'ENOTDIR'
-  }
 }

@@ -81,12 +81,12 @@ export async function startChild(options: ChildOptions): Promise<RunningChild> {
  * Ends what an earlier run that was killed left running, by the records in `runFolder`, and returns the
  * names. A process that merely has a recorded id by now is left alone.
  */
-export async function endLeftovers(runFolder: string): Promise<string[]> {
+export async function endLeftovers(runFolder: string, deadlineMs = 5_000): Promise<string[]> {
   mkdirSync(runFolder, { recursive: true })
   const ended: string[] = []
   for (const file of readdirSync(runFolder).filter((name) => name.endsWith('.json'))) {
     const record = readRecord(join(runFolder, file))
-    if (record !== undefined && (await endProcess(record.pid, record.identity, 5_000)))
+    if (record !== undefined && (await endProcess(record.pid, record.identity, deadlineMs)))
       ended.push(record.name)
     rmSync(join(runFolder, file), { force: true })
   }

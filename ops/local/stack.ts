@@ -1,4 +1,6 @@
+import { createWriteStream } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Output } from '../../core/cli.ts'
 import { connect, createPool } from '../../core/db.ts'
@@ -46,6 +48,7 @@ export interface Counts {
 }
 
 const cloudWaitMs = 30 * 60_000
+const apiReadyMs = 120_000
 
 /**
  * The whole product on this machine: two private clusters, replication between them, ingestion,
@@ -175,7 +178,9 @@ export class Stack {
   async startApi(): Promise<{ url: string; exited: RunningChild['exited'] }> {
     const port = await choosePort(8080)
     const log: string[] = []
+    const file = createWriteStream(join(this.#options.folder, 'api.log'), { flags: 'w', mode: 0o600 })
     const keep = (line: string): void => {
+      file.write(`${line}\n`)
       log.push(line)
       if (log.length > 20) log.shift()
     }
@@ -212,7 +217,7 @@ export class Stack {
     })
     this.#api = api
     const url = `http://127.0.0.1:${port}`
-    await waitUntilLive(url, api, log, this.#options.signal)
+    await waitUntilReady(url, api, log, this.#options.signal)
     return { url, exited: api.exited }
   }
 
@@ -266,7 +271,8 @@ async function startWithDatabase(cluster: Cluster): Promise<void> {
   }
 }
 
-async function waitUntilLive(
+/** Ready: either the database or the index in memory answers. */
+async function waitUntilReady(
   url: string,
   api: RunningChild,
   log: readonly string[],
@@ -274,11 +280,16 @@ async function waitUntilLive(
 ): Promise<void> {
   let ended = false
   void api.exited.then(() => (ended = true))
-  for (;;) {
+  const end = Date.now() + apiReadyMs
+  while (Date.now() < end) {
     signal.throwIfAborted()
     if (ended) throw new HomeportError('API_START', `the api ended at once:\n${log.join('\n')}`)
-    const answer = await fetch(new URL('/live', url), { signal }).catch(() => undefined)
+    const answer = await fetch(new URL('/ready', url), { signal }).catch(() => undefined)
     if (answer?.ok === true) return
-    await new Promise((resolve) => setTimeout(resolve, 50))
+    await sleep(50)
   }
+  throw new HomeportError(
+    'API_START',
+    `the api is not ready after ${apiReadyMs / 1000} s:\n${log.join('\n')}`,
+  )
 }

@@ -31,7 +31,7 @@ function queryOf(table: VectorTable, seed: number): Float32Array {
   return unitQuery(randomVector(randomNumbers(seed), table.dimensions))!
 }
 
-void t.test('the heap keeps the best, ties by what comes first', async (t) => {
+t.test('the heap keeps the best, ties by what comes first', async (t) => {
   const random = randomNumbers(7)
   for (let round = 0; round < 50; round++) {
     const scores = Array.from({ length: 60 }, () => Math.floor(random() * 10))
@@ -80,27 +80,26 @@ async function behaves(t: Test, make: () => VectorEngine): Promise<void> {
   t.same((await empty.search(query, 10)).positions, [], 'nothing in an empty index')
 }
 
-void t.test('scan', (t) => behaves(t, createScanEngine))
+t.test('scan', (t) => behaves(t, createScanEngine))
 
-void t.test('scan over lengths that are no multiple of four', async (t) => {
+t.test('scan over lengths that are no multiple of four', async (t) => {
   for (const dimensions of [1, 2, 3, 5, 7]) {
     const table = randomTable(40, dimensions, dimensions)
     const engine = createScanEngine()
     await engine.load(table)
     const query = queryOf(table, 9)
     const found = await engine.search(query, 40)
-    t.same(
-      found.scores.map((score) => score.toFixed(5)),
-      bruteForce(table, query).map(({ score }) => score.toFixed(5)),
-    )
+    const expected = bruteForce(table, query)
+    t.equal(found.positions.length, 40)
+    found.scores.forEach((score, at) => t.ok(Math.abs(score - expected[at]!.score) < 1e-5))
   }
 })
 
-void t.test('a query of zeros is near nothing', async (t) => {
+t.test('a query of zeros is near nothing', async (t) => {
   t.equal(unitQuery(new Float32Array(3)), undefined)
 })
 
-void t.test('faiss', { skip: noFaiss }, async (t) => {
+t.test('faiss', { skip: noFaiss }, async (t) => {
   const path = join(t.testdir(), 'snapshot')
   const engines: VectorEngine[] = []
   await behaves(t, () => {
@@ -116,32 +115,28 @@ void t.test('faiss', { skip: noFaiss }, async (t) => {
   t.same(readdirSync(t.testdirName), [], 'the files it was loaded from are gone')
 })
 
-void t.test(
-  'kill -9 during searches: none fails, and the process comes back',
-  { skip: noFaiss },
-  async (t) => {
-    const engine = createFaissEngine({ path: join(t.testdir(), 'snapshot'), log: silent })
-    t.teardown(() => engine.close())
-    const table = randomTable(3_000, 32)
-    await engine.load(table)
-    const query = queryOf(table, 2)
-    const expected = bruteForce(table, query)
-      .slice(0, 10)
-      .map(({ position }) => position)
-    const first = engine.pid!
-    const searches = Array.from({ length: 200 }, (_, at) => {
-      if (at === 100) process.kill(first, 'SIGKILL')
-      return engine.search(query, 10)
-    })
-    for (const { positions } of await Promise.all(searches)) t.same(positions, expected)
-    t.equal(engine.kind, 'scan', 'the scan took over')
-    await until(() => engine.kind === 'faiss', 'FAISS is back')
-    t.not(engine.pid, first)
-    t.same((await engine.search(query, 10)).positions, expected)
-  },
-)
+t.test('kill -9 during searches: none fails, and the process comes back', { skip: noFaiss }, async (t) => {
+  const engine = createFaissEngine({ path: join(t.testdir(), 'snapshot'), log: silent })
+  t.teardown(() => engine.close())
+  const table = randomTable(3_000, 32)
+  await engine.load(table)
+  const query = queryOf(table, 2)
+  const expected = bruteForce(table, query)
+    .slice(0, 10)
+    .map(({ position }) => position)
+  const first = engine.pid!
+  const searches = Array.from({ length: 200 }, (_, at) => {
+    if (at === 100) process.kill(first, 'SIGKILL')
+    return engine.search(query, 10)
+  })
+  for (const { positions } of await Promise.all(searches)) t.same(positions, expected)
+  t.equal(engine.kind, 'scan', 'the scan took over')
+  await until(() => engine.kind === 'faiss', 'FAISS is back')
+  t.not(engine.pid, first)
+  t.same((await engine.search(query, 10)).positions, expected)
+})
 
-void t.test('a process that hangs is given up', { skip: noFaiss }, async (t) => {
+t.test('a process that hangs is given up', { skip: noFaiss }, async (t) => {
   const engine = createFaissEngine({ path: join(t.testdir(), 'snapshot'), log: silent })
   t.teardown(() => engine.close())
   const table = randomTable(100, 8)
@@ -153,7 +148,7 @@ void t.test('a process that hangs is given up', { skip: noFaiss }, async (t) => 
   await until(() => !isAlive(stopped), 'the stopped process is gone')
 })
 
-void t.test('a C++ exception ends the process, not the api', { skip: noFaiss }, async (t) => {
+t.test('a C++ exception ends the process, not the api', { skip: noFaiss }, async (t) => {
   let broken = 0
   const engine = createFaissEngine({
     path: join(t.testdir(), 'snapshot'),
@@ -172,7 +167,7 @@ void t.test('a C++ exception ends the process, not the api', { skip: noFaiss }, 
   await engine.close()
 })
 
-void t.test('an exception after a sound start', { skip: noFaiss }, async (t) => {
+t.test('an exception after a sound start', { skip: noFaiss }, async (t) => {
   const engine = createFaissEngine({ path: join(t.testdir(), 'snapshot'), log: silent })
   t.teardown(() => engine.close())
   const table = randomTable(50, 8)
@@ -183,7 +178,7 @@ void t.test('an exception after a sound start', { skip: noFaiss }, async (t) => 
   await until(() => engine.pid !== undefined && engine.pid !== before, 'a new process')
 })
 
-void t.test('the process ends with the api', { skip: noFaiss }, async (t) => {
+t.test('the process ends with the api', { skip: noFaiss }, async (t) => {
   const parent = spawn(
     process.execPath,
     [
@@ -202,7 +197,7 @@ void t.test('the process ends with the api', { skip: noFaiss }, async (t) => {
   await until(() => !isAlive(pid), 'the FAISS process is gone')
 })
 
-void t.test('files of processes that are gone are removed, others are not', async (t) => {
+t.test('files of processes that are gone are removed, others are not', async (t) => {
   const gone = 2 ** 22 + 1
   const folder = t.testdir({
     [`snapshot.vectors-${gone}-0a1b`]: '',
@@ -221,7 +216,7 @@ void t.test('files of processes that are gone are removed, others are not', asyn
   ])
 })
 
-void t.test('an index file is never written over another', async (t) => {
+t.test('an index file is never written over another', async (t) => {
   const path = join(t.testdir(), 'file')
   writeFileSync(path, 'mine')
   await t.rejects(writeFlatIndex(path, randomTable(1, 2)), { code: 'EEXIST' })

@@ -10,6 +10,7 @@ const known = (path: string, sourceId: string, hash = 'aa') => ({
 const found = (path: string, hash = 'aa') => ({
   path,
   metadataPath: null,
+  identityPath: path,
   inputHash: Buffer.from(hash, 'hex'),
 })
 
@@ -47,10 +48,12 @@ t.test('half may go without asking, more may not', async (t) => {
 })
 
 t.test('one source is claimed by one file', async (t) => {
-  const claims = new SourceClaims([known('/a', '1'), known('/b', '2')], [found('/b', 'bb')])
+  const claims = new SourceClaims([known('/a', '1'), known('/b', '2')], [found('/b', 'bb')], new Set())
   t.equal(claims.otherOwner('1', '/c'), '/a', 'an unchanged file keeps its source')
   t.equal(claims.otherOwner('1', '/a'), undefined, 'to the file itself it is free')
   t.equal(claims.otherOwner('2', '/c'), undefined, 'a file that is read again gave up its claim')
+  const passedOver = new SourceClaims([known('/a.srt', '1')], [], new Set(['/a.srt']))
+  t.equal(passedOver.otherOwner('1', '/a.json3'), undefined, 'so does a track that is not chosen any more')
   claims.claim('2', '/c')
   t.equal(claims.otherOwner('2', '/b'), '/c')
 })

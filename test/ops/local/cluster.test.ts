@@ -43,7 +43,7 @@ t.test('a new cluster: private, by password only, ready for logical replication'
 t.test(
   'the same cluster again: reused while it runs, with its data after a stop, on the same port',
   async (t) => {
-      await queryRows(cluster.superuserUrl(), 'create table kept as select 1 as one')
+    await queryRows(cluster.superuserUrl(), 'create table kept as select 1 as one')
     const { port, pid } = cluster
     t.strictSame(await cluster.start(), { started: false })
     t.equal(cluster.pid, pid)
