@@ -30,6 +30,7 @@ const applicationName = 'homeport api'
 /** Searches at the same time; more wait for a moment, then go to memory. */
 const searchSessions = 8
 const proofAtStartMs = 3_000
+const firstLookMs = 3_000
 
 /** Puts the api together. Nothing connects before `start`. */
 export async function createApi(settings: ApiSettings, log: Logger): Promise<Api> {
@@ -103,6 +104,8 @@ export async function createApi(settings: ApiSettings, log: Logger): Promise<Api
     app,
     async start() {
       await proveAtStart()
+      // The first visitor is answered, where the database is quick to say what there is.
+      if (proof.verdict().state !== 'unproven') await withinMs(pulse.beat(), firstLookMs)
       pulse.start()
       fallback.start().catch((error: unknown) => log.error({ err: error }, 'the fallback did not start'))
     },
@@ -111,11 +114,8 @@ export async function createApi(settings: ApiSettings, log: Logger): Promise<Api
       engine.stop()
       await Promise.allSettled([pulse.stop(), fallback.stop()])
       await generations.close()
-      await Promise.race([
-        Promise.allSettled([searchPool.end(), loadPool.end()]),
-        // A server that hangs does not say goodbye.
-        new Promise((resolve) => setTimeout(resolve, 1_000).unref()),
-      ])
+      // A server that hangs does not say goodbye.
+      await withinMs(Promise.allSettled([searchPool.end(), loadPool.end()]), 1_000)
     },
   }
 
@@ -139,4 +139,12 @@ export async function createApi(settings: ApiSettings, log: Logger): Promise<Api
       log.warn({ role: verdict.role, reasons: verdict.reasons }, 'running with a role that can write')
     }
   }
+}
+
+/** Waits for work that never rejects, but not longer. */
+async function withinMs(work: Promise<unknown>, limitMs: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const limit = new Promise((resolve) => (timer = setTimeout(resolve, limitMs)))
+  await Promise.race([work, limit])
+  clearTimeout(timer)
 }

@@ -1,6 +1,11 @@
 import { fileURLToPath } from 'node:url'
 import fastifyStatic from '@fastify/static'
-import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyReply } from 'fastify'
+import Fastify, {
+  LogController,
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyReply,
+} from 'fastify'
 import type { HealthReport } from './health.ts'
 import { registerGuards } from './plugins/guards.ts'
 import { registerProblems } from './plugins/problems.ts'
@@ -20,20 +25,20 @@ export interface ApiDeps {
   trustedProxies: readonly string[]
 }
 
-const requestTimeoutMs = 10_000
+const requestTimeoutMs = 5_000
 
 /** The api as an application that does not listen yet. */
 export async function buildApp(deps: ApiDeps): Promise<FastifyInstance> {
   const app = Fastify({
     loggerInstance: deps.log,
     // Addresses of requests hold the questions people ask: they are not logged.
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     trustProxy: deps.trustedProxies.length === 0 ? false : [...deps.trustedProxies],
     // A whole request must have arrived by then, however slowly it drips.
     requestTimeout: requestTimeoutMs,
     connectionTimeout: 30_000,
     keepAliveTimeout: 30_000,
-    http: { headersTimeout: requestTimeoutMs, connectionsCheckingInterval: 2_000 },
+    http: { headersTimeout: requestTimeoutMs, connectionsCheckingInterval: 1_000 },
     bodyLimit: 16_384,
     forceCloseConnections: 'idle',
     return503OnClosing: true,

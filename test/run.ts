@@ -8,7 +8,12 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { settings } from '../core/config.ts'
-import { removeDeadRuns, stopRunClusters, testRunFolder } from './support/cluster-cleanup.ts'
+import {
+  removeDeadRuns,
+  removeIdleSharedPair,
+  stopRunClusters,
+  testRunFolder,
+} from './support/cluster-cleanup.ts'
 import { createTapSummary } from './support/tap-summary.ts'
 
 const repository = fileURLToPath(new URL('..', import.meta.url))
@@ -105,6 +110,7 @@ async function main(): Promise<void> {
     if (!interrupted) tests = await runTests()
   } finally {
     await stopRunClusters(runFolder)
+    await removeIdleSharedPair()
   }
   const failed = checks.failed + tests.failed + (interrupted ? 1 : 0)
   if (interrupted) print('interrupted')

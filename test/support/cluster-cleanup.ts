@@ -3,8 +3,11 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Cluster } from '../../ops/local/cluster.ts'
 import { resolveDataFolder } from '../../ops/local/data-folder.ts'
+import { withFileLock } from '../../ops/local/file-lock.ts'
 import { findPostgres } from '../../ops/local/find-postgres.ts'
 import { processIdentity } from '../../ops/local/processes.ts'
+import { clusterPair } from './clusters.ts'
+import { queryRows } from './databases.ts'
 
 const testFolder = fileURLToPath(new URL('../../data/test', import.meta.url))
 
@@ -27,6 +30,26 @@ export async function stopRunClusters(wanted: string): Promise<void> {
   rmSync(folder, { recursive: true, force: true })
   rmSync(wanted, { recursive: true, force: true })
   rmSync(`${wanted}.lock`, { force: true })
+}
+
+/** Removes the pair that single tests leave running, unless one uses it right now. */
+export async function removeIdleSharedPair(): Promise<void> {
+  const wanted = join(testFolder, 'shared')
+  if (!existsSync(wanted)) return
+  await withFileLock(`${wanted}.lock`, async () => {
+    const clusters = Object.values(clusterPair(wanted)) as Cluster[]
+    const used = await Promise.all(clusters.map(isUsed))
+    if (!used.includes(true)) await stopRunClusters(wanted)
+  })
+}
+
+async function isUsed(cluster: Cluster): Promise<boolean> {
+  if (cluster.status() !== 'running') return false
+  const databases = await queryRows<{ pid: number }>(
+    cluster.superuserUrl(),
+    `select substring(datname from '^test_(\\d+)_')::int as pid from pg_database where datname ~ '^test_\\d+_'`,
+  )
+  return databases.some(({ pid }) => processIdentity(pid) !== undefined)
 }
 
 /** Removes what runs that were killed left behind: `run-PID` and `private-PID-...` of processes that are gone. */

@@ -32,7 +32,8 @@ export async function createDatabase(
   options: { migrate?: boolean } = {},
 ): Promise<string> {
   const cluster = (await testClusters())[where]
-  const name = uniqueName('test')
+  // The process in its name owns it; what a killed one left behind goes with the pair.
+  const name = uniqueName(`test_${process.pid}`)
   const template = (options.migrate ?? true) ? await migratedTemplate(cluster) : 'template0'
   await onCluster(cluster, (db) => db.query(`create database ${name} template ${template}`))
   t.teardown(() => dropDatabase(cluster, name))

@@ -1,0 +1,143 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import pg from 'pg'
+import t from 'tap'
+import { resolveDataFolder } from '../../ops/local/data-folder.ts'
+import { findProcesses } from '../../ops/local/processes.ts'
+import { findPostgres } from '../../ops/local/find-postgres.ts'
+import { Stack } from '../../ops/local/stack.ts'
+
+const repository = fileURLToPath(new URL('../..', import.meta.url))
+// A home that nobody else may enter, with a space in its name: where Postgres's own user has no way in.
+const home = mkdtempSync(join(tmpdir(), 'homeport start '))
+chmodSync(home, 0o700)
+
+function start(args: readonly string[]): ChildProcess {
+  return spawn(process.execPath, ['--import', 'tsx', 'ops/local/start.ts', ...args, '--data', home], {
+    cwd: repository,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+}
+
+async function seen(child: ChildProcess, stream: 'stdout' | 'stderr', wanted: RegExp): Promise<string> {
+  const lines: string[] = []
+  for await (const line of createInterface({ input: child[stream] ?? process.stdin })) {
+    lines.push(line)
+    if (wanted.test(line)) return line
+  }
+  throw new Error(`${wanted.source} never came:\n${lines.join('\n')}`)
+}
+
+async function finish(child: ChildProcess): Promise<{ code: number | null; stdout: string; stderr: string }> {
+  let [stdout, stderr] = ['', '']
+  child.stdout?.on('data', (text: Buffer) => (stdout += text.toString()))
+  child.stderr?.on('data', (text: Buffer) => (stderr += text.toString()))
+  const [code] = (await once(child, 'close')) as [number | null]
+  return { code, stdout, stderr }
+}
+
+const { folder } = resolveDataFolder(join(home, 'sample'))
+
+function stillRunning(): number[] {
+  return findProcesses((line) => line.includes(folder))
+}
+
+t.teardown(() => {
+  for (const path of new Set([folder, realpathSync(home)])) rmSync(path, { recursive: true, force: true })
+})
+
+t.test('killed half-way, it is finished by the next start', async (t) => {
+  const killed = start(['--once', '--json'])
+  await seen(killed, 'stderr', /^Ingesting/)
+  killed.kill('SIGKILL')
+  await once(killed, 'exit')
+  t.ok(stillRunning().length > 0, 'the servers outlive a kill -9')
+
+  const { code, stdout, stderr } = await finish(start(['--once', '--json']))
+  t.equal(code, 0, stderr)
+  const report = JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? '') as Record<string, unknown> & {
+    search: { source: string; hits: number; top: { title: string } }
+    fallback: { source: string; hits: number; top: { title: string } }
+  }
+  t.match(report, {
+    ok: true,
+    verify: 'match',
+    recovered: true,
+    failures: [],
+    sources: 12,
+    private: { sources: 1 },
+    search: { source: 'postgres' },
+    fallback: { source: 'memory' },
+  })
+  t.equal(report['cloudSegments'], report['segments'])
+  t.ok(report.search.hits > 0)
+  t.equal(report.search.top.title, 'The slot that ate the disk')
+  t.same(report.fallback.top, report.search.top, 'memory ranks as Postgres does')
+  t.same(stillRunning(), [], 'nothing is left running')
+})
+
+t.test('a second start finds its data, stays, and Ctrl-C stops all of it', async (t) => {
+  const child = start(['--json'])
+  const line = await seen(child, 'stdout', /"url"/)
+  const { url, segments } = JSON.parse(line) as { url: string; segments: number }
+
+  const page = await fetch(url)
+  t.match(await page.text(), /<title>/)
+  const search = await fetch(`${url}/search?q=idle+replication+slot`)
+  t.equal(search.status, 200)
+  const secret = await fetch(`${url}/search?q=marmalade-harbour`)
+  t.notMatch(await secret.text(), /"text":"[^"]*marmalade/i, 'a private talk is not found')
+
+  const other = await finish(start(['--once', '--json']))
+  t.equal(other.code, 1)
+  t.match(other.stderr, /ALREADY_STARTED/)
+
+  const stack = new Stack({
+    folder,
+    postgres: findPostgres(),
+    corpus: '',
+    out: { result: () => undefined, note: () => undefined, progress: () => undefined },
+    isTerminal: false,
+    signal: new AbortController().signal,
+  })
+  const cloud = new pg.Client({ connectionString: stack.urls.cloud })
+  await cloud.connect()
+  const { rows } = await cloud.query<{ leaked: number }>(
+    "select count(*)::int as leaked from segments where text ilike '%marmalade%' or visibility <> 'public'",
+  )
+  await cloud.end()
+  t.same(rows, [{ leaked: 0 }], 'nor does it lie in the cloud')
+  t.ok(segments > 0)
+
+  child.kill('SIGINT')
+  const [code] = (await once(child, 'exit')) as [number | null]
+  t.equal(code, 0)
+  t.same(stillRunning(), [], 'nothing is left running')
+  t.notOk(existsSync(join(folder, 'start.lock')))
+  t.same(readdirSync(join(folder, 'run')), [])
+})
+
+t.test('secrets are in files that only we can read, and not in the log', async (t) => {
+  const { readerPassword } = JSON.parse(readFileSync(join(folder, 'credentials.json'), 'utf8')) as {
+    readerPassword: string
+  }
+  t.notMatch(readFileSync(join(folder, 'api.log'), 'utf8'), readerPassword)
+  t.notMatch(readFileSync(join(folder, 'primary', 'postgres.log'), 'utf8'), readerPassword)
+  t.notMatch(readFileSync(join(folder, 'cloud', 'postgres.log'), 'utf8'), readerPassword)
+})
+
+t.test('wrong words', async (t) => {
+  for (const [args, wanted, code] of [
+    [['--corpus', '/no/such/folder'], /CORPUS_MISSING/, 2],
+    [['--onse'], /USAGE/, 2],
+  ] as const) {
+    const ended = await finish(start([...args, '--json']))
+    t.equal(ended.code, code)
+    t.match(ended.stderr, wanted)
+  }
+})
