@@ -6,6 +6,7 @@ import {
 import { identifier, renderSql } from '../core/sql.ts'
 import { applySteps } from './apply-steps.ts'
 import { parseCredentials, toConninfo, type Credentials } from './credentials.ts'
+import { judgeExisting, judgePublicRights } from './existing-verdicts.ts'
 import { refuseOnErrors, type Finding } from './finding.ts'
 import { waitForInitialCopy, type CopyProgress } from './initial-copy.ts'
 import {
@@ -150,7 +151,7 @@ async function readSituation(
     ...judgeSchema({ tables, primary: primaryTables, cloud: cloudTables }),
     ...judgeFilledTables(filled),
     ...judgeExisting({ subscription, slots, publication, slot }),
-    ...judgePublicRights(publicRights, cloud),
+    ...judgePublicRights(publicRights, cloud.facts),
   ]
   return {
     primary,
@@ -166,70 +167,6 @@ async function readSituation(
     slot,
     findings,
   }
-}
-
-interface Existing {
-  subscription: SubscriptionState | null
-  slots: readonly SlotFacts[]
-  publication: PublicationState | null
-  slot: string
-}
-
-/** What is there already and cannot be made right by altering it. */
-export function judgeExisting(existing: Existing): Finding[] {
-  const findings: Finding[] = []
-  const again = 'ops teardown-replication, empty the tables on the cloud, then ops setup-replication'
-  if (existing.publication?.allTables === true) {
-    findings.push({
-      code: 'PUBLICATION_OF_ALL_TABLES',
-      side: 'primary',
-      severity: 'error',
-      message: `the publication ${publicationName} publishes all tables, private rows included`,
-      fix: `drop publication ${publicationName}, then ops setup-replication`,
-    })
-  }
-  if (existing.subscription === null) return findings
-  if (!existing.subscription.publications.includes(publicationName)) {
-    findings.push({
-      code: 'SUBSCRIPTION_FOREIGN',
-      side: 'cloud',
-      severity: 'error',
-      message: `the subscription follows ${existing.subscription.publications.join(', ')}, not ${publicationName}`,
-      fix: again,
-    })
-  }
-  const slot = existing.slots.find((one) => one.name === existing.slot)
-  if (slot === undefined || slot.walStatus === 'lost') {
-    findings.push({
-      code: 'SLOT_LOST',
-      side: 'primary',
-      severity: 'error',
-      message:
-        slot === undefined
-          ? `the slot ${existing.slot} of the subscription is gone: changes since then are missing on the cloud`
-          : `the slot ${existing.slot} is lost: the primary has thrown away log that the cloud has not taken`,
-      fix: again,
-    })
-  }
-  return findings
-}
-
-function judgePublicRights(rights: PublicRights, cloud: Server): Finding[] {
-  const left = [
-    ...(cloud.facts.superuser ? [] : rights.largeObjectWriters.map((name) => `call ${name}`)),
-    ...(cloud.facts.ownsDatabase || !rights.temporary ? [] : ['make temporary tables']),
-    ...(cloud.facts.ownsDatabase || !rights.createInSchema ? [] : ['make tables']),
-  ]
-  if (left.length === 0) return []
-  return [
-    {
-      code: 'PUBLIC_MAY_WRITE',
-      side: 'cloud',
-      severity: 'warning',
-      message: `${cloud.facts.role} may not take it from everybody, the read-only role included, to ${left.join(', ')}`,
-      fix: 'harmless to the content; an administrator can revoke it from public',
-    },
-  ]
 }
 
 /** Everything that is not yet as it should be, in the order in which it is put right. */

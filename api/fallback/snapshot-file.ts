@@ -139,6 +139,8 @@ export async function readSnapshotFile(path: string): Promise<SnapshotFile | und
   }
   try {
     return await readAll(file)
+  } catch (error) {
+    throw error instanceof HomeportError ? error : refused(`it cannot be read (${errorCode(error)})`, error)
   } finally {
     await file.close()
   }

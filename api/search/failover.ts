@@ -126,7 +126,10 @@ export class FailoverEngine implements SearchEngine {
     const limit = timeout(memory ? deadlineMs : lastResortMs, TimeoutStrategy.Aggressive)
     // With nothing else to answer, a breaker that is open would only refuse what might work.
     const policy = this.#closed() ? wrap(this.#breaker, limit) : limit
-    return policy.execute(({ signal }) => postgres.search({ ...request, signal }))
+    return policy.execute(
+      ({ signal }) => postgres.search({ ...request, signal }),
+      request.signal ?? new AbortController().signal,
+    )
   }
 
   #opened(): void {
@@ -150,7 +153,10 @@ export class FailoverEngine implements SearchEngine {
       await this.#breaker.execute(async () => {
         for (let probe = 0; probe < probesToClose; probe++) {
           if (probe > 0) await new Promise((resolve) => setTimeout(resolve, betweenProbesMs))
-          await limit.execute(({ signal }) => this.#options.postgres.search({ ...probeRequest, signal }))
+          await limit.execute(
+            ({ signal }) => this.#options.postgres.search({ ...probeRequest, signal }),
+            new AbortController().signal,
+          )
         }
       })
     } catch (error) {

@@ -133,7 +133,7 @@ function show(answer, offset) {
   if (offset === 0) clear()
   message.hidden = true
   document.title = `${answer.query} · Homeport`
-  freshness.className = answer.source
+  freshness.className = `${answer.source} ${answer.freshness.verified?.verdict ?? ''}`
   freshness.textContent = describe(answer)
   list.append(...answer.hits.map(hitElement))
   const first = offset > 0 ? list.children[offset]?.querySelector('a') : null
@@ -169,7 +169,7 @@ async function showHealth() {
   const health = await response?.json().catch(() => null)
   if (!health || document.body.classList.contains('busy') || shown > 0) return
   if (typeof health.total_segments !== 'number') return
-  freshness.className = health.source ?? 'none'
+  freshness.className = `${health.source ?? 'none'} ${health.last_verified?.verdict ?? ''}`
   freshness.textContent = [
     `${new Intl.NumberFormat('en').format(health.total_segments)} moments to search`,
     health.lag_seconds === null ? 'age unknown' : `${duration(health.lag_seconds)} behind home`,
@@ -196,25 +196,16 @@ function longDuration(seconds) {
 
 function hitElement(hit) {
   const time = hit.momentMs ?? hit.startMs
-  const heading = hit.link === null ? element('span', {}, hit.title) : linked(hit.link, hit.title)
-  const stamp = time === null ? [] : [element('span', { class: 'time' }, clock(time))]
+  const stamp = time === null ? [] : [element('span', { class: 'time' }, clock(time)), ' ']
+  const heading = [...stamp, element('span', { class: 'title' }, hit.title)]
   const facts = [hit.source.channel, published(hit.source.publishedAt), hit.chapter].filter(Boolean)
   return element(
     'li',
     {},
-    element('h2', {}, ...stampedLink(hit.link, stamp), heading),
+    element('h2', {}, ...(hit.link === null ? heading : [linked(hit.link, ...heading)])),
     ...(facts.length > 0 ? [element('p', { class: 'facts' }, facts.join(' · '))] : []),
     ...passage(hit),
   )
-}
-
-function stampedLink(link, stamp) {
-  if (stamp.length === 0) return []
-  if (link === null) return stamp
-  const anchor = linked(link, ...stamp)
-  anchor.tabIndex = -1
-  anchor.setAttribute('aria-hidden', 'true')
-  return [anchor]
 }
 
 function linked(link, ...children) {

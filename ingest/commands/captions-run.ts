@@ -11,7 +11,7 @@ import { readGenerations, refreshGeneration, type GenerationReport } from '../ge
 import { readCollection } from '../generation/statistics.ts'
 import { hashInput } from '../identity.ts'
 import { Progress } from '../progress.ts'
-import { describeFailure, failureOf, type Failure } from '../store/failure.ts'
+import { describeFailure, unreadable, type Failure } from '../store/failure.ts'
 import { liesUnder, planFiles, type FoundFile, type KnownFile } from '../store/file-plan.ts'
 import {
   ingestFiles,
@@ -191,9 +191,7 @@ async function hashFiles(
     try {
       found.push({ ...file, inputHash: await hashInput(file) })
     } catch (error) {
-      const failure = failureOf(error, file.path)
-      if (failure === undefined) throw error
-      noteFailure(run, tally, failure)
+      noteFailure(run, tally, unreadable(error, file.path))
     }
     progress.show({ label: 'comparing', done: index + 1, total: files.length })
   }

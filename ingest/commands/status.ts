@@ -2,7 +2,7 @@ import { defineCommand, type Invocation } from '../../core/cli.ts'
 import type { ExitCode } from '../../core/errors.ts'
 import { describeModel, readGenerations, type GenerationReport } from '../generation/refresh.ts'
 import { openPrimary } from '../store/primary.ts'
-import { primaryUrl } from './allowed.ts'
+import { assertIngestAllowed, primaryUrl } from './allowed.ts'
 
 interface StatusRow {
   sources: number
@@ -29,6 +29,7 @@ export const statusCommand = defineCommand<{ databaseUrl?: string }>({
 })
 
 async function status({ options, out }: Invocation<{ databaseUrl?: string }>): Promise<ExitCode> {
+  assertIngestAllowed()
   const primary = await openPrimary(primaryUrl(options.databaseUrl))
   try {
     const [row] = await primary.rows<StatusRow>('ingest/status')

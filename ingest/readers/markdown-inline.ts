@@ -10,8 +10,8 @@ const image = /!\[[^[\]]*\]\((?:[^()\s]|\([^()\s]*\))*(?:\s+"[^"]*")?\)/g
 const link = /\[([^[\]]*)\]\((?:[^()\s]|\([^()\s]*\))*(?:\s+"[^"]*")?\)/g
 const autolink = /<((?:https?|mailto):[^<>\s]+)>/g
 const tag =
-  /<!--.*?-->|<\/?(?:a|abbr|b|br|code|del|div|em|figure|hr|i|iframe|img|ins|kbd|mark|p|q|s|small|span|strong|sub|sup|u)\b[^<>]*>/gi
-const code = /(`+)([^`]+)\1/g
+  /<!--[^<>]*-->|<\/?(?:a|abbr|b|br|code|del|div|em|figure|hr|i|iframe|img|ins|kbd|mark|p|q|s|small|span|strong|sub|sup|u)\b[^<>]*>/gi
+const code = /(?<!`)(`{1,2})(?!`)([^`]+)\1(?!`)/g
 const stars = /(\*{1,3})(?=[^\s*])([^*]*[^\s*])\1/g
 const underscores = /(?<![\p{L}\p{N}_])(_{1,3})(?=[^\s_])([^_]*[^\s_])\1(?![\p{L}\p{N}_])/gu
 const strike = /~~(?=\S)([^~]+)~~/g

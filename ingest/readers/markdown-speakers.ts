@@ -28,6 +28,7 @@ export function boldSpeaker(line: string, known: ReadonlySet<string>): SpokenLin
   if (opening.length === 1 && colon === -1) return null
   if (colon === -1 && colonAfter === undefined && !known.has(plainInline(content))) return null
   const { name: raw, extra } = splitName(content)
+  if (raw.includes(':') && !/:\s*$/.test(raw) && colonAfter === undefined) return null
   const name = plainInline(raw.replace(/:\s*$/, ''))
   if (!isName(name)) return null
   let rest = extra + line.slice(whole.length)

@@ -92,13 +92,20 @@ function lastKnown(
   return undefined
 }
 
-/** Where times start over: two or three marks before are all later than two or three after. */
+/**
+ * Where times start over: a mark more than a minute before both marks before it, from which the next
+ * ones rise without reaching the old height at once (a lone typing error is followed by a mark that does).
+ */
 function partStarts(marks: readonly PlacedMark[]): number[] {
   const starts: number[] = []
   for (let at = 2; at + 1 < marks.length; at += 1) {
-    const before = marks.slice(Math.max(starts.at(-1) ?? 0, at - 3), at).map((each) => each.ms)
-    const after = marks.slice(at, at + 3).map((each) => each.ms)
-    if (before.length >= 2 && Math.min(...before) > Math.max(...after) + 60_000) starts.push(at)
+    if (at - (starts.at(-1) ?? 0) < 2) continue
+    const [before = 0, last = 0, first = 0, second = 0, third] = marks
+      .slice(at - 2, at + 3)
+      .map((each) => each.ms)
+    const falls = Math.min(before, last) > first + 60_000
+    const rises = first <= second && (third === undefined || second <= third)
+    if (falls && rises && Math.max(second, third ?? 0) < last) starts.push(at)
   }
   return starts
 }

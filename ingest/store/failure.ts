@@ -1,4 +1,5 @@
 import { HomeportError } from '../../core/errors.ts'
+import { systemReason } from '../readers/input-file.ts'
 
 /** A file or folder that could not be taken in; part of the documented --json. */
 export interface Failure {
@@ -19,6 +20,11 @@ export function failureOf(error: unknown, path: string): Failure | undefined {
     code: error.code,
     reason: typeof reason === 'string' ? reason : error.message,
   }
+}
+
+/** The failure of a file that could not be opened or read to its end. */
+export function unreadable(error: unknown, path: string): Failure {
+  return failureOf(error, path) ?? { path, line: null, code: 'FILE_UNREADABLE', reason: systemReason(error) }
 }
 
 /** `talks/a.vtt, line 12: the end lies before the start (BAD_TIME)` */

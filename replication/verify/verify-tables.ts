@@ -85,7 +85,7 @@ export async function verifyTables(options: VerifyOptions): Promise<TableVerific
     const outcomes = await verifyOnce(options, pending)
     for (const outcome of outcomes) if (!outcome.moving || round >= rounds) finish(outcome.result)
     pending = pending.filter((subject) => !done.has(subject.table.name))
-    if (pending.length > 0) await sleep(100 * round, options.signal)
+    if (pending.length > 0) await sleep(Math.min(100 * round, 300), options.signal)
   }
   const inOrder = tables.flatMap((table) => done.get(table.name) ?? [])
   if (options.record ?? true) await recordVerdicts(options.primary, inOrder)

@@ -100,3 +100,8 @@ export async function segmentIds(db: pg.Pool): Promise<string[]> {
   const { rows } = await db.query<{ id: string }>('select id from segments order by id')
   return rows.map((row) => row.id)
 }
+
+/** Changes a side behind the back of replication: no trigger fires, as when a subscription applies. */
+export async function plant(db: pg.Pool, sql: string): Promise<void> {
+  await db.query(`begin; set local session_replication_role = replica; ${sql}; commit`)
+}

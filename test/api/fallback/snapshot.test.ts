@@ -137,7 +137,7 @@ t.test('every damaged byte is found', async (t) => {
   const damaged = join(folder, 'damaged')
   let refusals = 0
   // All of the first bytes, and after that every kind of byte: sections, rows, manifest.
-  for (let at = 0; at < bytes.length; at += at < 64 ? 1 : 13) {
+  for (let at = 0; at < bytes.length; at += at < 64 ? 1 : 31) {
     const copy = Buffer.from(bytes)
     copy[at]! ^= 1 << (at % 8)
     writeFileSync(damaged, copy)
@@ -145,11 +145,11 @@ t.test('every damaged byte is found', async (t) => {
       () => t.fail(`byte ${at} of ${bytes.length} was not noticed`),
       (error: { code: string }) => {
         if (error.code === 'SNAPSHOT_REFUSED') refusals++
-        else t.fail(`byte ${at}: ${String(error)}`)
+        else t.fail(`byte ${at}: ${error.code}`)
       },
     )
   }
-  t.ok(refusals > 500, `${refusals} damaged files refused`)
+  t.ok(refusals > 200, `${refusals} damaged files refused`)
 
   for (const length of [0, 1, 7, 63, 64, 65, 1000, bytes.length >> 1, bytes.length - 1]) {
     writeFileSync(damaged, bytes.subarray(0, length))

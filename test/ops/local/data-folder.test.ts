@@ -18,6 +18,8 @@ import { resolveDataFolder } from '../../../ops/local/data-folder.ts'
 import { canEnter, unprivilegedUser } from '../../../ops/local/unprivileged-user.ts'
 
 const user = unprivilegedUser()
+// Folders that the code makes must be open or closed by its own word, not by the shell's.
+process.umask(0o022)
 const onlyRoot = user === undefined ? { skip: 'only root has to run Postgres as somebody else' } : {}
 
 t.test('a folder that Postgres can reach stays where it was asked for', async (t) => {
@@ -34,7 +36,9 @@ t.test('a folder below one that is closed to Postgres moves, and a link leads th
   const base = openFolder(t)
   const elsewhere = join(base, 'elsewhere')
   const wanted = join(closedFolder(base, 'my files'), 'data')
+  process.umask(0o077)
   const first = resolveDataFolder(wanted, { elsewhere })
+  process.umask(0o022)
   t.equal(first.moved, true)
   t.equal(join(first.folder, '..'), elsewhere)
   t.ok(user !== undefined && canEnter(first.folder, user))

@@ -1,0 +1,72 @@
+import { publicationName } from '../core/published-tables.ts'
+import type { Finding } from './finding.ts'
+import type { PublicationState } from './publication.ts'
+import type { PublicRights } from './role-facts.ts'
+import type { ServerFacts } from './server-facts.ts'
+import type { SlotFacts } from './slot.ts'
+import type { SubscriptionState } from './subscription.ts'
+
+export interface Existing {
+  subscription: SubscriptionState | null
+  slots: readonly SlotFacts[]
+  publication: PublicationState | null
+  slot: string
+}
+
+/** What is there already and cannot be made right by altering it. */
+export function judgeExisting(existing: Existing): Finding[] {
+  const findings: Finding[] = []
+  const again = 'ops teardown-replication, empty the tables on the cloud, then ops setup-replication'
+  if (existing.publication?.allTables === true) {
+    findings.push({
+      code: 'PUBLICATION_OF_ALL_TABLES',
+      side: 'primary',
+      severity: 'error',
+      message: `the publication ${publicationName} publishes all tables, private rows included`,
+      fix: `drop publication ${publicationName}, then ops setup-replication`,
+    })
+  }
+  if (existing.subscription === null) return findings
+  if (!existing.subscription.publications.includes(publicationName)) {
+    findings.push({
+      code: 'SUBSCRIPTION_FOREIGN',
+      side: 'cloud',
+      severity: 'error',
+      message: `the subscription follows ${existing.subscription.publications.join(', ')}, not ${publicationName}`,
+      fix: again,
+    })
+  }
+  const slot = existing.slots.find((one) => one.name === existing.slot)
+  if (slot === undefined || slot.walStatus === 'lost') {
+    findings.push({
+      code: 'SLOT_LOST',
+      side: 'primary',
+      severity: 'error',
+      message:
+        slot === undefined
+          ? `the slot ${existing.slot} of the subscription is gone: changes since then are missing on the cloud`
+          : `the slot ${existing.slot} is lost: the primary has thrown away log that the cloud has not taken`,
+      fix: again,
+    })
+  }
+  return findings
+}
+
+/** What the read-only role may still do because everybody may, and this role cannot change it. */
+export function judgePublicRights(rights: PublicRights, facts: ServerFacts): Finding[] {
+  const left = [
+    ...(facts.superuser ? [] : rights.largeObjectWriters.map((name) => `call ${name}`)),
+    ...(facts.ownsDatabase || !rights.temporary ? [] : ['make temporary tables']),
+    ...(facts.ownsDatabase || !rights.createInSchema ? [] : ['make tables']),
+  ]
+  if (left.length === 0) return []
+  return [
+    {
+      code: 'PUBLIC_MAY_WRITE',
+      side: 'cloud',
+      severity: 'warning',
+      message: `${facts.role} may not take it from everybody, the read-only role included, to ${left.join(', ')}`,
+      fix: 'harmless to the content; an administrator can revoke it from public',
+    },
+  ]
+}
