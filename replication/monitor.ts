@@ -33,7 +33,10 @@ export async function checkReplication(options: CheckOptions): Promise<MonitorRe
   const signal = options.signal === undefined ? {} : { signal: options.signal }
   const timeoutMs = options.fenceTimeoutMs ?? 15_000
   const before = await readHealth(options.primary, options.cloud)
-  const travelled = before.subscription?.enabled === true ? await travelTime(options, timeoutMs) : null
+  const follows = before.subscription?.enabled === true
+  const travelled = follows ? await travelTime(options, timeoutMs) : null
+  // Without one the lag of a cloud that stands still would look like none.
+  if (!follows) await beat(options.primary)
   // A cloud that let a beat wait that long will not catch up in the next moment either.
   const fenceTimeoutMs = travelled === null ? 1000 : timeoutMs
   const tables = await verifyTables({

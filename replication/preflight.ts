@@ -190,11 +190,19 @@ export interface SchemaInput {
 
 /** Differences between the published list and the two schemas that would stop or bend replication. */
 export function judgeSchema(input: SchemaInput): Finding[] {
+  const bare = [...judgeBare('primary', input.primary), ...judgeBare('cloud', input.cloud)]
+  if (bare.length > 0) return bare
   return input.tables.flatMap((table) => [
     ...judgeTable('primary', table, input.primary.get(table.name)),
     ...judgeTable('cloud', table, input.cloud.get(table.name)),
     ...judgeTypes(table, input.primary.get(table.name), input.cloud.get(table.name)),
   ])
+}
+
+function judgeBare(side: Side, found: ReadonlyMap<string, TableFacts>): Finding[] {
+  const { findings, complain } = complaints(side)
+  if (found.size === 0) complain('NOT_MIGRATED', 'this database has none of the tables', 'ops migrate')
+  return findings
 }
 
 function judgeTable(side: Side, table: PublishedTable, facts: TableFacts | undefined): Finding[] {

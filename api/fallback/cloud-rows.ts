@@ -10,7 +10,7 @@ import { Lexicon } from './lexicon.ts'
 import { encodeRow } from './row-store.ts'
 
 /** Rows a query, so that neither memory nor a turn of the event loop fills up. */
-const pageRows = 500
+const pageRows = 250
 const lexiconPageRows = 20_000
 const basisPageRows = 1_000
 const beforeFirstId = '-9223372036854775808'

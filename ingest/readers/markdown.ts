@@ -20,7 +20,7 @@ interface PendingMark extends PlacedMark {
 }
 
 const breakLabel =
-  /^(?:break|intro|outro|outtro|sample|music|ad|ads|sponsor|sponsors|jingle|interlude|recording (?:starts|begins|ends))?\s*:?\s*(?:(?:to|-|–|—)\s*)?$/i
+  /^(?:break|intro|outro|outtro|(?:sound )?sample|music|ads?|sponsors?|jingle|interlude|(?:recording|extract|clip)(?: (?:starts|begins|ends))?)?\s*:?\s*(?:(?:to|-|–|—)\s*)?$/i
 // Only where it is closed: an opening rule alone must not swallow the speech after it.
 const frontMatter =
   /^---[ \t]*\r?\n(?:(?:[\w-]+:|[ \t]|-[ \t]|#)[^\n]*\n|\r?\n)*(?:---|\.\.\.)[ \t]*\r?(?:\n|$)/

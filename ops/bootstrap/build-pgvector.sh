@@ -17,7 +17,7 @@ cd "$work"
 
 # shellcheck disable=SC2016 # apt fills these in
 mirror=$(apt-get indextargets --format '$(REPO_URI) $(CODENAME)' 'Created-By: Packages' |
-  awk -v codename="$codename" '$2 == codename { print $1; exit }')
+  awk -v codename="$codename" '$2 == codename && !found { print $1; found = 1 }')
 [ -n "$mirror" ] || { echo "apt has no package source for $codename" && exit 1; }
 
 mkdir -p lists/partial source headers

@@ -5,11 +5,14 @@
 faiss_addon=node_modules/faiss-node/build/Release/faiss-node.node
 # Says why there is no addon, so that a machine that cannot build it does not try at every start.
 faiss_refused=node_modules/faiss-node/build/not-built
+no_faiss_library='there is no FAISS library'
 
-# Built, or known not to build here.
+# Built, or known not to build here: then a person gets one line at every start, and no compiler runs
+# until the library is there that was not there before.
 faiss_settled() {
   if [ -e "$faiss_addon" ]; then return 0; fi
   [ -e "$faiss_refused" ] || return 1
+  if [[ $(cat "$faiss_refused") == *"$no_faiss_library"* ]] && faiss_prefix >/dev/null; then return 1; fi
   warn "$(cat "$faiss_refused") (remove $faiss_refused to try again)"
 }
 
@@ -49,7 +52,9 @@ build_faiss_addon() {
     mv "$faiss_addon.new" "$faiss_addon"
   else
     rm -f "$faiss_addon.new"
-    echo "the FAISS addon could not be built (see data/bootstrap-faiss.log); the api's own scan answers instead" >"$faiss_refused"
+    local reason='see data/bootstrap-faiss.log'
+    if grep -q "$no_faiss_library" "$log"; then reason=$no_faiss_library; fi
+    echo "the FAISS addon could not be built ($reason); the api's own scan answers instead" >"$faiss_refused"
     faiss_settled
   fi
 }
@@ -57,7 +62,7 @@ build_faiss_addon() {
 compile_faiss_addon() {
   local prefix headers shim=${faiss_addon%/*}/shim.h
   [ -e node_modules/faiss-node/src/faiss.cc ] || { echo 'npm left faiss-node out'; return 1; }
-  prefix=$(faiss_prefix) || { echo 'there is no FAISS library'; return 1; }
+  prefix=$(faiss_prefix) || { echo "$no_faiss_library"; return 1; }
   headers=$(node_headers) || { echo 'there are no headers of this Node'; return 1; }
   # The addon was written for FAISS 1.7.4, where idx_t moved into the namespace; saying so again does no harm.
   printf '#include <cstdint>\nnamespace faiss { using idx_t = int64_t; }\n' >"$shim"

@@ -91,7 +91,8 @@ choose_postgres_packages() {
   if find_bare_postgres; then
     major=$bare_major
   else
-    major=$(apt-cache depends postgresql | sed -n 's/.*Depends: postgresql-\([0-9][0-9]*\)$/\1/p' | head -n 1)
+    major=$(apt-cache depends postgresql 2>/dev/null) || major=
+    if [[ $major =~ Depends:\ postgresql-([0-9]+) ]]; then major=${BASH_REMATCH[1]}; else major=; fi
     [ "${major:-0}" -ge 15 ] || stop "this distribution offers PostgreSQL ${major:-in no version}; 15 or newer is needed" \
       'add the repository of https://apt.postgresql.org and run this again'
     required+=("postgresql-$major")
@@ -119,7 +120,12 @@ apt_get() {
 
 apt_install() { apt_get install -y --no-install-recommends -o Dpkg::Options::=--force-confold "$@"; }
 
-has_candidate() { apt-cache policy "$1" 2>/dev/null | grep -q 'Candidate: [0-9]'; }
+# Without a pipe: apt-cache that is cut off by a reader who has seen enough counts as failed.
+has_candidate() {
+  local policy
+  policy=$(apt-cache policy "$1" 2>/dev/null) || return 1
+  [[ $policy == *'Candidate: '[0-9]* ]]
+}
 
 # Ubuntu calls it otherwise, and hands out a snap.
 browser_package() { if has_candidate chromium; then echo chromium; else echo chromium-browser; fi; }

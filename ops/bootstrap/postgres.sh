@@ -10,7 +10,7 @@ postgres_folders() {
   local folder
   # Newest first; the numbers are compared as numbers.
   for folder in /usr/lib/postgresql/*/bin /usr/pgsql-*/bin /opt/homebrew/opt/postgresql@*/bin /usr/local/opt/postgresql@*/bin; do
-    [ -x "$folder/initdb" ] && echo "$folder"
+    if [ -x "$folder/initdb" ]; then echo "$folder"; fi
   done | sort -t/ -k4,4Vr -k5,5Vr
   if command -v pg_config >/dev/null; then pg_config --bindir; fi
 }

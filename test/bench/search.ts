@@ -61,6 +61,7 @@ export async function run({ note }: BenchOptions): Promise<BenchResult> {
     await until(
       () => client(address).get<HealthReport>('/health'),
       ({ body }) => body.fallback.ready && body.source === 'postgres',
+      300_000,
     )
     const asked = benchQueries(questions)
     await fire(address, asked, clients, 3)
@@ -135,7 +136,7 @@ async function fire(
     url,
     connections,
     duration,
-    requests: asked.map((q) => ({ path: `/search?${new URLSearchParams({ q })}` })),
+    requests: asked.map((q) => ({ path: `/search?q=${encodeURIComponent(q)}` })),
   })
   if (result.non2xx > 0 || result.errors > 0) {
     throw new Error(`${result.non2xx} requests were refused, ${result.errors} failed`)

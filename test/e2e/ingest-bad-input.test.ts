@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { ingestCaptions, runIngest } from '../ingest/support/run-ingest.ts'
+import { ingestCaptions, runIngest, sampleTalks } from '../ingest/support/run-ingest.ts'
 import { createDatabase, queryRows } from '../support/databases.ts'
 
 const good = 'WEBVTT\n\n00:00.000 --> 00:02.000\nThis one is as it should be.\n'
@@ -77,31 +77,28 @@ t.test('a path that is not there, beside one that is', async (t) => {
   t.match(report, { sources: { added: 1 }, failures: [{ path: join(folder, 'no-such.vtt') }] })
 })
 
-t.test('a folder and a file that may not be read', async (t) => {
-  const nobody = 65_534
-  const isRoot = process.getuid?.() === 0
-  const asNobody = isRoot ? { uid: nobody } : {}
+/** Root reads everything: then the command runs as another user, who has to reach this repository. */
+const isRoot = process.getuid?.() === 0
+const nobody = 65_534
+const look = `require('fs').readdirSync(${JSON.stringify(sampleTalks)})`
+const reachable =
+  !isRoot || spawnSync(process.execPath, ['-e', look], { uid: nobody, gid: nobody }).status === 0
+const skip = reachable ? false : 'root reads everything, and another user does not reach the repository'
+
+t.test('a folder and a file that may not be read', { skip }, async (t) => {
   const folder = t.testdir({ 'good.vtt': good, 'secret.vtt': good, closed: { 'inside.vtt': good } })
-  chmodSync(folder, 0o755)
-  const reachable = spawnSync(
-    process.execPath,
-    ['-e', `require('fs').readdirSync(${JSON.stringify(folder)})`],
-    {
-      ...(isRoot ? { uid: nobody, gid: nobody } : {}),
-    },
-  )
-  if (reachable.status !== 0) {
-    return t.skip('root reads everything, and another user does not reach this folder')
-  }
   const url = await createDatabase(t, 'primary')
-  const env = { LOCAL_DATABASE_URL: url, HOME: '/nonexistent' }
-  const before = await runIngest(['captions', folder, '--json'], { env, ...asNobody })
+  const options = {
+    env: { LOCAL_DATABASE_URL: url, HOME: '/nonexistent' },
+    ...(isRoot ? { uid: nobody } : {}),
+  }
+  const before = await runIngest(['captions', folder, '--json'], options)
   t.match(JSON.parse(before.stdout), { ok: true, sources: { added: 3 } })
 
   chmodSync(join(folder, 'closed'), 0o000)
   chmodSync(join(folder, 'secret.vtt'), 0o000)
-  t.teardown(() => chmodSync(join(folder, 'closed'), 0o755))
-  const run = await runIngest(['captions', folder, '--prune', '--json'], { env, ...asNobody })
+  const run = await runIngest(['captions', folder, '--prune', '--json'], options)
+  chmodSync(join(folder, 'closed'), 0o755)
   t.equal(run.exitCode, 1)
   t.match(JSON.parse(run.stdout), {
     sources: { unchanged: 1, removed: 0 },

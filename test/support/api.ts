@@ -64,13 +64,17 @@ export function client(url: string): Pick<RunningApi, 'search' | 'get'> {
   }
   return {
     get,
-    search: (parameters) => get<SearchResponse>(`/search?${new URLSearchParams(parameters)}`),
+    search: (parameters) => get<SearchResponse>(`/search?${new URLSearchParams(parameters).toString()}`),
   }
 }
 
-/** Asks again until the answer is as wished. @throws after 20 s, with the last answer. */
-export async function until<T>(ask: () => Promise<T>, wished: (answer: T) => boolean): Promise<T> {
-  const end = Date.now() + 20_000
+/** Asks again until the answer is as wished. @throws after a while, with the last answer. */
+export async function until<T>(
+  ask: () => Promise<T>,
+  wished: (answer: T) => boolean,
+  limitMs = 20_000,
+): Promise<T> {
+  const end = Date.now() + limitMs
   for (;;) {
     const answer = await ask()
     if (wished(answer)) return answer

@@ -13,9 +13,10 @@ t.test('rows arrive, change and go', async (t) => {
   const same = async (what: string) => {
     await fallback.refresh()
     const query = 'postgres slot zebra'
+    const { hits } = await fallback.index.search({ query, limit: 600, offset: 0 })
     t.same(
-      await idsFor(fallback, query),
-      (await bruteForce(url, query, 600)).map((one) => one.segmentId),
+      hits.map((hit) => [hit.segmentId, hit.scores.vector.toFixed(4)]),
+      (await bruteForce(url, query, 600)).map((one) => [one.segmentId, one.vector.toFixed(4)]),
       what,
     )
   }
@@ -83,6 +84,35 @@ t.test('a transaction that commits late is found, with lower numbers than what w
   await late.query('commit')
   await fallback.refresh()
   t.equal((await idsFor(fallback, 'zebra'))[0], '77')
+})
+
+t.test('a transaction that was open when everything was loaded', async (t) => {
+  t.testdir()
+  const url = await createDatabase(t, 'cloud')
+  await seedContent(url, { sources: sources(1, 1, 2) })
+  const late = await connect({ connectionString: url, applicationName: 'late' })
+  t.teardown(() => late.end())
+  await late.query('begin')
+  await late.query(`update segments set speaker = 'Late' where id = 1000`)
+  await seedContent(url, { sources: [{ id: 60, title: 'Later', segments: [{ text: 'a quick okapi' }] }] })
+  const fallback = await started(t, url)
+  await late.query('commit')
+  await fallback.refresh()
+  const { hits } = await fallback.index.search({ query: words.join(' '), limit: 600, offset: 0 })
+  t.equal(hits.find((hit) => hit.segmentId === '1000')?.row.speaker, 'Late')
+})
+
+t.test('what was deleted is forgotten, however long ago it was written', async (t) => {
+  t.testdir()
+  const url = await createDatabase(t, 'cloud')
+  await seedContent(url, { sources: sources(1, 1, 2) })
+  await queryRows(url, `select setval('change_seq', 1000000)`)
+  await seedContent(url, { sources: sources(2, 3, 1) })
+  const fallback = await started(t, url)
+  await queryRows(url, 'delete from segments where id = 1000')
+  await fallback.refresh()
+  t.equal(fallback.status().segments, 35)
+  t.notOk((await idsFor(fallback, words.join(' '))).includes('1000'))
 })
 
 t.test('what no window shows, a sweep finds', async (t) => {

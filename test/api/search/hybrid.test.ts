@@ -71,7 +71,8 @@ void t.test('scores and order are those of bm25.ts, the embedder and fuse.ts', a
   await seedContent(url, { sources: talks, model: { id: 1, dimensions: 24 } })
   const { engine, generations } = await openEngine(t, url)
   const generation = generations.current()
-  if (generation?.vectors == null) throw new Error('no generation was loaded')
+  if (generation?.vectors === null || generation?.vectors === undefined)
+    throw new Error('no generation was loaded')
   const { statistics, vectors } = generation
   const rows = await queryRows<{ id: string; text: string; embedding: string }>(
     url,

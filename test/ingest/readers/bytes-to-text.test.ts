@@ -41,7 +41,7 @@ t.test('one broken byte does not turn a UTF-8 file to windows-1252', async (t) =
 })
 
 t.test('refuses what is no text', async (t) => {
-  const cases: [Uint8Array, object][] = [
+  const cases: [Uint8Array, Record<string, unknown>][] = [
     [Buffer.from(''), { code: 'EMPTY_FILE', file: 'f.vtt' }],
     [Buffer.from('\uFEFF \r\n\t'), { code: 'EMPTY_FILE' }],
     [Buffer.from('WEBVTT\n\nfoo\0bar'), { code: 'BINARY_FILE', line: 3, reason: /NUL/ }],

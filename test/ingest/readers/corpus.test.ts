@@ -14,6 +14,10 @@ const all = process.env['CORPUS'] === 'all'
 const odd =
   /-(?:204|205|207|217|221|236|238|243|251|259|270|283|290|327|356|379|384|399|412|466|473|477|496|498|571|605|616|666|ship-it-(?:30|56|58|73))\.md$/
 
+const breaks =
+  /^[\W]*(?:Break|Outro|Jingle|(?:Sound )?Sample|(?:Recording|Extract)(?: begins| ends)?)\W*(?:\[[\W\d]*\]|to|\W)*$/
+const speaker = /^(?:\d|# )?\*{1,3}([^*]+?)(?::\s*\*\*|\*\*\s*:|: "\*\*)/
+
 function corpus(): { name: string; bytes: Buffer }[] {
   const root = join(data ?? '', 'changelog')
   return ['founderstalk', 'podcast', 'shipit'].flatMap((folder) =>
@@ -75,9 +79,6 @@ t.test('every word of the podcast corpus is in a segment, within the limits', op
 function wordsOf(text: string): string[] {
   return text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? []
 }
-
-const breaks = /^[\W]*(?:Break|Outro|Sample|Recording ends)\W*(?:\[[\W\d]*\]|to|\W)*$/
-const speaker = /^(?:\d|# )?\*{1,3}([^*]+?)(?::\s*\*\*|\*\*\s*:|: "\*\*)/
 
 /** The words by another road than the reader's: line by line, everything unescaped first, marks struck out by rough patterns. */
 function crudeWords(markdown: string): string[] {

@@ -150,7 +150,7 @@ t.test('rolling SRT without word times comes out once', async (t) => {
 })
 
 t.test('two lines that move up, without filler cues', async (t) => {
-  const said = ['one two three', 'never', 'never', 'four five', 'one two three']
+  const said = ['one two three', 'never', 'never', 'never', 'four five', 'one two three']
   const cues = said.map((line, index) => {
     const before = index === 0 ? '' : `${said[index - 1] ?? ''}\n`
     return `00:0${index}.000 --> 00:0${index + 1}.000\n${before}${line}\n\n`

@@ -80,7 +80,7 @@ t.test('recognises speakers', async (t) => {
 })
 
 t.test('refuses broken files with the line', async (t) => {
-  const cases: [string, object][] = [
+  const cases: [string, Record<string, unknown>][] = [
     ['1\n', { code: 'NOT_A_TRANSCRIPT', line: 1 }],
     ['Dear diary,\ntoday\n', { code: 'MALFORMED_TRANSCRIPT', line: 1 }],
     ['hello\n00:00:01,000 --> 00:00:02,000\nx\n', { code: 'MALFORMED_TRANSCRIPT', line: 1 }],

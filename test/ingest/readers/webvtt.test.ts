@@ -124,7 +124,7 @@ t.test('two equal cues in a row are said twice', async (t) => {
 
 t.test('refuses what would lose speech or make no sense, with the line', async (t) => {
   const cue = (times: string) => `WEBVTT\n\n00:00.000 --> 00:01.000\nfine\n\n${times}\ntext\n`
-  const cases: [string, object][] = [
+  const cases: [string, Record<string, unknown>][] = [
     [cue('00:00:1d.890 --> 00:00:16.000'), { code: 'BAD_TIME', line: 6 }],
     [cue('00:05.000 --> 00:04.000'), { code: 'BAD_TIME', line: 6, reason: /ends before it starts/ }],
     [cue('-00:05.000 --> 00:04.000'), { code: 'BAD_TIME', line: 6, reason: /negative/ }],

@@ -58,7 +58,7 @@ t.test('takes out what no database takes', async (t) => {
 
 t.test('refuses broken files, naming the event and its line', async (t) => {
   const good = { tStartMs: 0, dDurationMs: 10, segs: [{ utf8: 'x' }] }
-  const cases: [unknown, object][] = [
+  const cases: [unknown, Record<string, unknown>][] = [
     [
       { ...good, tStartMs: -5 },
       { code: 'BAD_TIME', reason: /event 2 .*negative/ },
