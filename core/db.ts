@@ -33,6 +33,7 @@ export function createPool(options: PoolOptions): pg.Pool {
     ...clientConfig(options),
     max: options.max ?? 4,
     ...(options.min === undefined ? {} : { min: options.min }),
+    // eslint-disable-next-line @typescript-eslint/no-misused-promises -- pg-pool waits for it; its types do not say so
     ...(options.onConnect === undefined ? {} : { onConnect: options.onConnect }),
   })
   // Without a listener a server restart would end the process; the next query reports it.

@@ -24,7 +24,7 @@ import { withServers, type Server } from './servers.ts'
 import { readSlots, slotNameFor, type SlotFacts } from './slot.ts'
 import type { Step } from './step.ts'
 import { planSubscription, readSubscription, wantsBinary, type SubscriptionState } from './subscription.ts'
-import { readFilledTables, readTableFacts } from './table-facts.ts'
+import { countRows, readFilledTables, readTableFacts } from './table-facts.ts'
 import { ensureVectorIndex, type VectorIndexReport } from './vector-index.ts'
 
 export interface SetupOptions {
@@ -98,7 +98,12 @@ export async function setupReplication(options: SetupOptions): Promise<SetupRepo
       ...(options.signal === undefined ? {} : { signal: options.signal }),
       ...(options.onCopy === undefined ? {} : { onProgress: options.onCopy }),
     })
-    if (situation.subscription === null) await analyze(cloud, tables)
+    if (situation.subscription === null) {
+      // Short copies are over before the server shows any progress.
+      const counts = await countRows(cloud.pool, { tables, published: false })
+      copy.rows = [...counts.values()].reduce((sum, count) => sum + count, 0)
+      await analyze(cloud, tables)
+    }
     const index = await ensureVectorIndex({
       cloud: cloud.pool,
       ...(options.onNote === undefined ? {} : { onNote: options.onNote }),

@@ -2,14 +2,14 @@ import type { Queryable } from '../core/db.ts'
 import { errorMessage } from '../core/errors.ts'
 import { migrationState } from '../core/migrate.ts'
 import { publishedTables } from '../core/published-tables.ts'
-import { fragment, identifier, loadSql, renderSql } from '../core/sql.ts'
+import { loadSql } from '../core/sql.ts'
 import type { Finding, Side } from './finding.ts'
 import { judgeHealth } from './health-verdicts.ts'
 import { readHealth, type ReplicationHealth } from './health.ts'
 import { readHeartbeat } from './heartbeat.ts'
 import { openServer, type Server, type ServerUrls } from './servers.ts'
 import { judgeServer, judgeServerPair } from './server-verdicts.ts'
-import { readTableFacts } from './table-facts.ts'
+import { countRows, readTableFacts } from './table-facts.ts'
 import { readVectorIndexState, type ModelFacts } from './vector-index.ts'
 
 export interface ServerStatus {
@@ -110,7 +110,7 @@ function judgeMigrations(side: Side, status: ServerStatus): Finding[] {
 }
 
 async function readTableStatus(primary: Server | null, cloud: Server | null): Promise<TableStatus[]> {
-  const [ours, theirs] = await Promise.all([countRows(primary, true), countRows(cloud, false)])
+  const [ours, theirs] = await Promise.all([countPresent(primary, true), countPresent(cloud, false)])
   const knows = primary ?? cloud
   const verified = knows === null ? new Map<string, Verification>() : await readVerifications(knows.pool)
   return publishedTables.map(({ name }) => ({
@@ -122,18 +122,11 @@ async function readTableStatus(primary: Server | null, cloud: Server | null): Pr
   }))
 }
 
-async function countRows(server: Server | null, published: boolean): Promise<Map<string, number>> {
-  const counts = new Map<string, number>()
-  if (server === null) return counts
+async function countPresent(server: Server | null, published: boolean): Promise<Map<string, number>> {
+  if (server === null) return new Map()
   const present = await readTableFacts(server.pool, publishedTables)
-  for (const table of publishedTables) {
-    if (!present.has(table.name)) continue
-    const condition = fragment(published ? (table.filter ?? 'true') : 'true')
-    const sql = renderSql('checks/count-rows', { table: identifier(table.name), condition })
-    const { rows } = await server.pool.query<{ rows: string }>(sql)
-    counts.set(table.name, Number(rows[0]?.rows ?? 0))
-  }
-  return counts
+  const tables = publishedTables.filter((table) => present.has(table.name))
+  return countRows(server.pool, { tables, published })
 }
 
 interface Verification {

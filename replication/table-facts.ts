@@ -1,6 +1,6 @@
 import type { Queryable } from '../core/db.ts'
 import type { PublishedTable } from '../core/published-tables.ts'
-import { identifier, loadSql, renderSql } from '../core/sql.ts'
+import { fragment, identifier, loadSql, renderSql } from '../core/sql.ts'
 
 export interface ColumnFacts {
   column: string
@@ -49,4 +49,19 @@ export async function readFilledTables(db: Queryable, names: readonly string[]):
     if (rows[0]?.filled === true) filled.push(name)
   }
   return filled
+}
+
+/** Rows of each table: with `published` (on the primary) those that the row filter lets through. */
+export async function countRows(
+  db: Queryable,
+  options: { tables: readonly PublishedTable[]; published: boolean },
+): Promise<Map<string, number>> {
+  const counts = new Map<string, number>()
+  for (const { name, filter } of options.tables) {
+    const condition = fragment(options.published ? (filter ?? 'true') : 'true')
+    const sql = renderSql('checks/count-rows', { table: identifier(name), condition })
+    const { rows } = await db.query<{ rows: string }>(sql)
+    counts.set(name, Number(rows[0]?.rows ?? 0))
+  }
+  return counts
 }

@@ -32,9 +32,10 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 // A deployment's settings in this shell must not reach the tests, and neither must libpq's.
 function testEnvironment(): NodeJS.ProcessEnv {
   const kept = ['HOMEPORT_PG_BIN', 'LOG_LEVEL']
-  const theirs = (name: string) => (name in settings && !kept.includes(name)) || /^PG[A-Z]+$/.test(name)
+  const theirs = (name: string) =>
+    (name in settings && !kept.includes(name)) || /^PG[A-Z]+$|^FORCE_COLOR$/.test(name)
   const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !theirs(name)))
-  return { ...environment, HOMEPORT_TEST_CLUSTERS: runFolder, FORCE_COLOR: '0' }
+  return { ...environment, HOMEPORT_TEST_CLUSTERS: runFolder, NO_COLOR: '1' }
 }
 
 interface Outcome {

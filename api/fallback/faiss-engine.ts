@@ -114,6 +114,7 @@ export function createFaissEngine(options: FaissEngineOptions): FaissEngine {
 
 /** Removes what processes that are gone left beside a snapshot: their index files and half-written snapshots. */
 export async function removeLeftovers(path: string): Promise<void> {
+  // No folder, nothing left in it.
   const files = await readdir(dirname(path)).catch(() => [])
   for (const file of files) {
     if (!file.startsWith(`${basename(path)}.`)) continue

@@ -1,5 +1,6 @@
-import { HomeportError } from '../../core/errors.ts'
+import { errorCode, errorMessage, HomeportError } from '../../core/errors.ts'
 import type { Embedder } from '../../core/embed/embedder.ts'
+import type { Logger } from '../../core/log.ts'
 import type { RankedHit, SearchAnswer, SearchEngine, SearchRequest } from '../search/engine.ts'
 import { candidateDepth, compareIds, fuse, wordsOnly, type Candidate, type Fused } from '../search/fuse.ts'
 import { weighTerms } from '../search/terms.ts'
@@ -21,7 +22,12 @@ interface Found extends Candidate {
 
 /** Ranks what is in this process's memory, with the same scores and the same fusion as the database. */
 export class MemoryIndex implements SearchEngine {
+  readonly #log: Logger
   #held: Searchable | undefined
+
+  constructor(log: Logger) {
+    this.#log = log
+  }
 
   get held(): Searchable | undefined {
     return this.#held
@@ -49,7 +55,7 @@ export class MemoryIndex implements SearchEngine {
     const { collection } = held
     const { generation } = collection
     const depth = candidateDepth(request)
-    const query = await embed(held, request.query)
+    const query = await this.#embed(held, request.query)
     const nearest = query === undefined ? [] : await nearestRows(held, query, depth)
     request.signal?.throwIfAborted()
 
@@ -82,12 +88,18 @@ export class MemoryIndex implements SearchEngine {
       asOf: collection.asOf,
     }
   }
-}
 
-/** The query's vector; undefined when nothing of the query is known to the model, or there is none. */
-async function embed(held: Searchable, text: string): Promise<Float32Array | undefined> {
-  if (held.embedder === null || held.engine === null) return undefined
-  return unitQuery(await held.embedder.embedQuery(text))
+  /** The query's vector; undefined when the model knows nothing of it, or there is none. */
+  async #embed(held: Searchable, text: string): Promise<Float32Array | undefined> {
+    if (held.embedder === null || held.engine === null) return undefined
+    try {
+      return unitQuery(await held.embedder.embedQuery(text))
+    } catch (error) {
+      // This is the last that can answer: half an answer is better than none.
+      this.#log.warn({ code: errorCode(error), reason: errorMessage(error) }, 'words answer alone')
+      return undefined
+    }
+  }
 }
 
 /** Positions of the `k` nearest living rows that have a vector. */

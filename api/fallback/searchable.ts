@@ -35,8 +35,14 @@ export async function openEngine(
       else options.log.info(facts, 'FAISS does not start here: scanning')
     }
   }
+  return openScan(collection)
+}
+
+/** The engine that starts at once. */
+export async function openScan(collection: Collection): Promise<VectorEngine | null> {
+  if (collection.generation === null) return null
   const scan = createScanEngine()
-  await scan.load(table)
+  await scan.load(collection.baseTable())
   return scan
 }
 

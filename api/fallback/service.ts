@@ -1,5 +1,6 @@
 import type pg from 'pg'
 import { backoffMs, sleep } from '../../core/backoff.ts'
+import type { Embedder } from '../../core/embed/embedder.ts'
 import { errorCode, errorMessage } from '../../core/errors.ts'
 import { readBasis } from './cloud-rows.ts'
 import { inCloudSnapshot } from './cloud-snapshot.ts'
@@ -9,9 +10,16 @@ import { removeLeftovers } from './faiss-engine.ts'
 import { followCloud, loadCollection } from './follow.ts'
 import { MemoryIndex } from './memory-index.ts'
 import { createPause } from './pause.ts'
-import { isCompactionDue, isSaveDue } from './refresh-plan.ts'
-import { openEmbedder, openEngine, type EngineOptions, type OpenSentenceModel } from './searchable.ts'
-import { loadSnapshot, saveSnapshot } from './snapshot.ts'
+import { isCompactionDue, sameGeneration } from './refresh-plan.ts'
+import {
+  openEmbedder,
+  openEngine,
+  openScan,
+  type EngineOptions,
+  type OpenSentenceModel,
+} from './searchable.ts'
+import { SnapshotKeeper } from './snapshot-keeper.ts'
+import { loadSnapshot } from './snapshot.ts'
 import type { EngineKind } from './vector-engine.ts'
 import { Watermark } from './watermark.ts'
 
@@ -65,7 +73,7 @@ export function createFallback(options: FallbackOptions): FallbackService {
 }
 
 class Fallback implements FallbackService {
-  readonly index = new MemoryIndex()
+  readonly index: MemoryIndex
   readonly #options: FallbackOptions
   readonly #stopping = new AbortController()
   #watermark = new Watermark(allOfIt, 0)
@@ -75,10 +83,12 @@ class Fallback implements FallbackService {
   #embedderError: string | undefined
   #embedderTriedAt = 0
   #sweptAt = -Infinity
-  #saved: { version: number; collection: Collection; asOfMs: number; at: number } | undefined
+  readonly #keeper: SnapshotKeeper
 
   constructor(options: FallbackOptions) {
     this.#options = options
+    this.index = new MemoryIndex(options.log)
+    this.#keeper = new SnapshotKeeper(options)
   }
 
   status(): FallbackStatus {
@@ -146,7 +156,7 @@ class Fallback implements FallbackService {
       this.#stopping.signal.throwIfAborted()
       await this.#follow(sweep)
       this.#lastError = undefined
-      await this.#openMissingEmbedder()
+      await this.#retryEmbedder()
     } catch (error) {
       this.#lastError = errorCode(error) ?? 'DATABASE_FAILED'
       throw error
@@ -187,46 +197,58 @@ class Fallback implements FallbackService {
     log.info({ segments: loaded.collection.size, tookMs }, 'the in-memory index is loaded')
   }
 
-  /** Swaps in a collection with an engine of its own; the old engine answers until then. */
+  /** Swaps in a collection with an engine of its own; what answered before answers until then. */
   async #use(collection: Collection): Promise<void> {
     const before = this.index.held
+    const known = sameGeneration(before?.collection.generation ?? null, collection.generation)
+      ? (before?.embedder ?? null)
+      : null
+    const embedder = known ?? (await this.#openEmbedder(collection))
+    if (before === undefined || before.collection.size === 0) {
+      // Nothing answers yet, and the scan needs no time to start.
+      this.index.use({ collection, engine: await openScan(collection), embedder })
+    }
     const engine = await openEngine(collection, this.#options)
     if (this.#stopping.signal.aborted) {
       await engine?.close()
       return
     }
-    const sameModel = before?.collection.generation?.fingerprint === collection.generation?.fingerprint
-    this.index.use({ collection, engine, embedder: sameModel ? (before?.embedder ?? null) : null })
-    this.#embedderTriedAt = sameModel ? this.#embedderTriedAt : 0
-    await this.#openMissingEmbedder()
+    this.index.use({ collection, engine, embedder })
     await before?.engine?.close()
   }
 
-  /** Without one, words answer alone; it is tried again, because a basis arrives after its model. */
-  async #openMissingEmbedder(): Promise<void> {
-    const held = this.index.held
-    if (held === undefined || held.collection.generation === null || held.embedder !== null) return
-    const again = this.#embedderTriedAt > 0
-    if (again && performance.now() - this.#embedderTriedAt < embedderRetryMs) return
+  /** Null where there is none to open, or it does not open: then words answer alone. */
+  async #openEmbedder(collection: Collection): Promise<Embedder | null> {
     this.#embedderTriedAt = performance.now()
-    const { collection } = held
-    const { generation } = collection
     try {
-      if (again && generation?.kind === 'lsa') {
-        collection.basis = await inCloudSnapshot(this.#options.pool, this.#stopping.signal, (snapshot) =>
-          readBasis(snapshot, generation),
-        )
-      }
       const embedder = await openEmbedder(collection, this.#options.openSentenceModel)
-      this.index.use({ ...held, embedder })
       this.#embedderError = undefined
+      return embedder
     } catch (error) {
       this.#embedderError = errorCode(error) ?? 'EMBEDDER_FAILED'
-      this.#options.log.warn(
-        { code: this.#embedderError, reason: errorMessage(error) },
-        'the in-memory index cannot embed queries: words answer alone',
+      const facts = { code: this.#embedderError, reason: errorMessage(error) }
+      this.#options.log.warn(facts, 'the in-memory index cannot embed queries: words answer alone')
+      return null
+    }
+  }
+
+  /** A basis can arrive after its model, and a sentence model be set up later. */
+  async #retryEmbedder(): Promise<void> {
+    const held = this.index.held
+    const generation = held?.collection.generation ?? null
+    if (held === undefined || generation === null || held.embedder !== null) return
+    if (performance.now() - this.#embedderTriedAt < embedderRetryMs) return
+    if (generation.kind === 'lsa') {
+      held.collection.basis = await inCloudSnapshot(this.#options.pool, this.#stopping.signal, (snapshot) =>
+        readBasis(snapshot, generation),
       )
     }
+    this.index.use({ ...held, embedder: await this.#openEmbedder(held.collection) })
+  }
+
+  async #save(last: boolean): Promise<void> {
+    const collection = this.index.held?.collection
+    if (collection !== undefined) await this.#keeper.save(collection, this.#watermark.newest, last)
   }
 
   async #restore(): Promise<void> {
@@ -239,7 +261,7 @@ class Fallback implements FallbackService {
       const { collection, watermark } = restored
       this.#watermark = new Watermark(watermark, Date.now())
       await this.#use(collection)
-      this.#saved = markSaved(collection)
+      this.#keeper.restored(collection)
       const tookMs = Math.round(performance.now() - started)
       log.info(
         { segments: collection.size, asOf: collection.asOf, tookMs },
@@ -250,38 +272,6 @@ class Fallback implements FallbackService {
       log.warn({ code: this.#lastError, reason: errorMessage(error) }, 'the snapshot is not used')
     }
     this.#options.onStatus?.(this.status())
-  }
-
-  async #save(last: boolean): Promise<void> {
-    const { snapshotPath, log } = this.#options
-    const collection = this.index.held?.collection
-    if (collection === undefined) return
-    const saved = this.#saved
-    const changed =
-      saved?.collection !== collection ||
-      saved.version !== collection.version ||
-      // Nothing new for hours is news as well, and worth a file when there is no next time.
-      (last && saved.asOfMs !== collection.asOf.getTime())
-    const sinceSaveMs = last || saved === undefined ? Infinity : performance.now() - saved.at
-    if (!isSaveDue({ segments: collection.size, changed, everSaved: saved !== undefined, sinceSaveMs }))
-      return
-    // Also when it fails: a full disk is not asked again at once.
-    this.#saved = markSaved(collection)
-    try {
-      await saveSnapshot(snapshotPath, collection, this.#watermark.newest)
-      log.debug({ segments: collection.size }, 'the in-memory index is saved')
-    } catch (error) {
-      log.warn({ code: errorCode(error), reason: errorMessage(error) }, 'the snapshot could not be written')
-    }
-  }
-}
-
-function markSaved(collection: Collection) {
-  return {
-    version: collection.version,
-    collection,
-    asOfMs: collection.asOf.getTime(),
-    at: performance.now(),
   }
 }
 

@@ -37,7 +37,9 @@ interface Group {
 
 /** Enough to see a speaker or the events of json3. */
 const peekBytes = 256 * 1024
-const documents = /^(?:readme|licen[cs]e|changelog|contributing|code_of_conduct|security|authors|notice)\b/i
+// The whole name: security-talk.md is a talk.
+const documents =
+  /^(?:readme|licen[cs]e|changelog|contributing|code_of_conduct|security|authors|notice)(?:\.[a-z-]{2,5})?\.(?:md|markdown)$/i
 
 /**
  * The transcripts under files and folders: folders recursively and in the order of their names, hidden

@@ -20,6 +20,14 @@ const places = [
   ['embeddings', 9],
 ] as const
 
+/** What a transaction that was cut off would have left. */
+const halves = `
+  select 'source' as what, id from sources where id not in (select source_id from ingested_files)
+  union all
+  select 'segment', id from segments where id not in (select segment_id from segment_terms)
+  union all
+  select 'basis', id from models where not exists (select from model_terms where model_id = models.id)`
+
 /** More for a longer look: HOMEPORT_CRASH_SEEDS=40. */
 const seeds = Number(process.env['HOMEPORT_CRASH_SEEDS'] ?? places.length)
 
@@ -59,6 +67,7 @@ t.test('killed anywhere and run again, it ends like a run that was not killed', 
     await queryRows(url, 'select pg_terminate_backend($1)', [backend])
     await queryRows(url, `drop trigger stall on ${table}`)
 
+    t.same(await queryRows(url, halves), [], 'nothing is there by half')
     const { report } = await captionsInProcess(url, [folder])
     t.ok(report.ok)
     t.same(await storedContent(url), clean, `killed at row ${row} of ${table}`)

@@ -1,9 +1,11 @@
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { connect } from '../../core/db.ts'
 import { ingestCaptions, runIngest, sampleTalks, startIngest } from '../ingest/support/run-ingest.ts'
 import { rowPlaces } from '../ingest/support/stored.ts'
 import { createDatabase, queryRows } from '../support/databases.ts'
+import { tinyDimensions, writeTinyModel } from '../support/tiny-onnx-model.ts'
 
 t.test('the built-in sample goes in whole, and a second run writes nothing', async (t) => {
   const url = await createDatabase(t, 'primary')
@@ -77,6 +79,38 @@ t.test('a private talk is kept at home as private, with all that hangs on it', a
   )
   t.same(counted, { public_only: true, fitted_on_the_same: true })
 })
+
+t.test(
+  'a sentence model of the setting takes over from the lexical default, and new talks get its vectors',
+  async (t) => {
+    const url = await createDatabase(t, 'primary')
+    const model = join(t.testdir({}), 'tiny')
+    await writeTinyModel(model)
+    const talks = ['winter-planning.en.srt', 'slots-and-full-disks.en.vtt'].map((name) =>
+      join(sampleTalks, name),
+    )
+    const first = await ingestCaptions(url, talks)
+    const env = { LOCAL_DATABASE_URL: url, EMBEDDING_MODEL: model }
+    const embedded = await runIngest(['embed', '--json'], { env })
+    t.equal(embedded.exitCode, 0, embedded.stderr)
+    t.match(JSON.parse(embedded.stdout), {
+      action: 'build',
+      model: { id: 2, name: 'tiny', kind: 'onnx', dimensions: tinyDimensions },
+      vectorsAdded: first.report.segments.added,
+    })
+    const more = join(sampleTalks, 'vacuum-on-one-disk.en.srt')
+    const second = await runIngest(['captions', more, '--json'], { env })
+    t.match(JSON.parse(second.stdout), { ok: true, generation: { action: 'keep', vectorsAdded: 0 } })
+    t.same(
+      await queryRows(
+        url,
+        `select distinct e.model_id, vector_dims(e.embedding) as dimensions
+       from segments s left join embeddings e on e.segment_id = s.id`,
+      ),
+      [{ model_id: 2, dimensions: tinyDimensions }],
+    )
+  },
+)
 
 t.test('of two at once the second refuses and says who is at it', async (t) => {
   const url = await createDatabase(t, 'primary')

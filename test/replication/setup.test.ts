@@ -68,6 +68,7 @@ t.test('what was there is copied, what comes later follows, and private rows sta
   await insertTalk(home, { id: 2, visibility: 'private' })
   const report = await setupReplication(pair)
   t.equal(report.index?.created, true, 'the active model is indexed')
+  t.equal(report.copy?.rows, 5, 'source, segment, terms, model, vector')
   const cloud = connectedPool(t, pair.cloudUrl)
   t.strictSame(await segmentIds(cloud), ['1'])
 

@@ -13,7 +13,7 @@ const output = `TAP version 14
     ok 2 - later # SKIP no inputs here
     1..2
     # time=8ms
-ok 1 - test/a.test.ts # time=8ms
+ok 1 - test/a.test.ts # time=1284.17ms
 
 # Subtest: test/b.test.ts
     # Subtest: inner
@@ -44,15 +44,15 @@ t.test('one line a file, the whole of what failed, and the totals of tap', async
     const summary = createTapSummary((text) => printed.push(text))
     for (let at = 0; at < output.length; at += size) summary.write(output.slice(at, at + size))
     t.strictSame(summary.end(), { passed: 3, failed: 1, skipped: 1 })
-    t.equal(printed[0], 'ok         3  test/a.test.ts')
+    t.equal(printed[0], 'ok         3  test/a.test.ts  1.3 s')
     t.equal(printed[1]?.trim(), 'skipped: later # SKIP no inputs here')
-    t.equal(printed[2], 'NOT OK     2  test/b.test.ts')
+    t.equal(printed[2], 'NOT OK     2  test/b.test.ts  0.0 s')
     const failed = printed.slice(3, -1).map((line) => line.trim())
     for (const line of ['not ok 2 - one is two', '-2', '+1', 'words of the test']) {
       t.ok(failed.includes(line), line)
     }
     t.notOk(failed.includes('ok 1 - fine'))
-    t.equal(printed.at(-1), 'ok         0  test/c.test.ts')
+    t.equal(printed.at(-1), 'ok         0  test/c.test.ts  0.0 s')
   }
 })
 

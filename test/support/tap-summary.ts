@@ -32,7 +32,9 @@ export function createTapSummary(print: (text: string) => void): {
     const skips = file.filter((each) => /^\s+(?:not )?ok \d+.*# SKIP/.test(each))
     totals.skipped += skips.length
     const count = file.filter(isAssertion).length
-    print(`${end[1] === undefined ? 'ok      ' : 'NOT OK  '}${String(count).padStart(4)}  ${end[2] ?? ''}`)
+    print(
+      `${end[1] === undefined ? 'ok      ' : 'NOT OK  '}${String(count).padStart(4)}  ${end[2] ?? ''}${seconds(end[3])}`,
+    )
     for (const skip of skips) print(`        skipped: ${skip.replace(/^\s+(?:not )?ok \d+ (?:- )?/, '')}`)
     if (end[1] !== undefined) {
       for (const each of failures(file)) print(each)
@@ -55,6 +57,11 @@ export function createTapSummary(print: (text: string) => void): {
       return totals
     },
   }
+}
+
+function seconds(comment: string | undefined): string {
+  const time = /time=([\d.]+)ms/.exec(comment ?? '')?.[1]
+  return time === undefined ? '' : `  ${(Number(time) / 1000).toFixed(1)} s`
 }
 
 // The line that closes a subtest repeats what is inside it; only that one carries its time.

@@ -168,7 +168,7 @@ t.test('what no window shows, a sweep finds', async (t) => {
   t.equal((await idsFor(fallback, 'zebra'))[0], '78')
 })
 
-t.test('many changes: the tail is compacted, and a flood is loaded anew', async (t) => {
+t.test('many changes: the tail is compacted, and the dead are dropped', async (t) => {
   t.testdir()
   const url = await createDatabase(t, 'cloud')
   await seedContent(url, { sources: sources(1, 1, 4, 100), model: { id: 1, dimensions: 8 } })

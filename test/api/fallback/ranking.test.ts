@@ -96,6 +96,17 @@ t.test('a sentence model answers through the embedder that is handed in, and no 
     hits: [{ segmentId: '2003', scores: { vector: 1 } }, {}, {}],
   })
 
+  const failing = await started(t, url, {
+    openSentenceModel: async () => ({
+      ...embedder('the-one'),
+      embedQuery: () => Promise.reject(new Error('the runtime is gone')),
+    }),
+    snapshotPath: join(t.testdirName, 'failing'),
+  })
+  const half = await failing.index.search({ query: 'postgres', limit: 3, offset: 0 })
+  t.equal(half.model, null)
+  t.equal(half.hits.length, 3, 'words answer alone')
+
   const wrong = await started(t, url, {
     openSentenceModel: async () => embedder('another'),
     snapshotPath: join(t.testdirName, 'wrong'),

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import type { ExpectedError } from './expected-error.ts'
 import { decodeText } from '../../../ingest/readers/bytes-to-text.ts'
 import { maxFileBytes, readInputFile } from '../../../ingest/readers/input-file.ts'
 
@@ -41,7 +42,7 @@ t.test('one broken byte does not turn a UTF-8 file to windows-1252', async (t) =
 })
 
 t.test('refuses what is no text', async (t) => {
-  const cases: [Uint8Array, Record<string, unknown>][] = [
+  const cases: [Uint8Array, ExpectedError][] = [
     [Buffer.from(''), { code: 'EMPTY_FILE', file: 'f.vtt' }],
     [Buffer.from('\uFEFF \r\n\t'), { code: 'EMPTY_FILE' }],
     [Buffer.from('WEBVTT\n\nfoo\0bar'), { code: 'BINARY_FILE', line: 3, reason: /NUL/ }],

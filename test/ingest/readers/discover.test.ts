@@ -30,6 +30,7 @@ t.test('finds transcripts in folders, in order, one for each video', async (t) =
     'picture.png': 'x',
     'package.json': '{}',
     'a.srt': 'x',
+    'security-talk.md': md,
     'v.info.json': JSON.stringify({ language: 'en', subtitles: { en: [] }, automatic_captions: { de: [] } }),
     'v.en.vtt': 'x',
     'v.en.json3': json3,
@@ -44,6 +45,7 @@ t.test('finds transcripts in folders, in order, one for each video', async (t) =
     inputs: [
       ['a.srt', null, []],
       ['b.md', null, []],
+      ['security-talk.md', null, []],
       ['v.en.json3', 'v.info.json', ['v.de.json3', 'v.en.vtt']],
       ['sub/c.one.vtt', null, []],
       ['sub/c.two.vtt', null, []],

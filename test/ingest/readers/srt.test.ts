@@ -1,4 +1,5 @@
 import t from 'tap'
+import type { ExpectedError } from './expected-error.ts'
 import { readSrt } from '../../../ingest/readers/srt.ts'
 
 function texts(text: string): [number | null, number | null, string | null, string][] {
@@ -80,7 +81,7 @@ t.test('recognises speakers', async (t) => {
 })
 
 t.test('refuses broken files with the line', async (t) => {
-  const cases: [string, Record<string, unknown>][] = [
+  const cases: [string, ExpectedError][] = [
     ['1\n', { code: 'NOT_A_TRANSCRIPT', line: 1 }],
     ['Dear diary,\ntoday\n', { code: 'MALFORMED_TRANSCRIPT', line: 1 }],
     ['hello\n00:00:01,000 --> 00:00:02,000\nx\n', { code: 'MALFORMED_TRANSCRIPT', line: 1 }],

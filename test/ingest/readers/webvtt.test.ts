@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import type { ExpectedError } from './expected-error.ts'
 import { readTranscript } from '../../../ingest/readers/read-transcript.ts'
 import { readWebVtt } from '../../../ingest/readers/webvtt.ts'
 import { sharedData } from '../../support/shared-data.ts'
@@ -124,7 +125,7 @@ t.test('two equal cues in a row are said twice', async (t) => {
 
 t.test('refuses what would lose speech or make no sense, with the line', async (t) => {
   const cue = (times: string) => `WEBVTT\n\n00:00.000 --> 00:01.000\nfine\n\n${times}\ntext\n`
-  const cases: [string, Record<string, unknown>][] = [
+  const cases: [string, ExpectedError][] = [
     [cue('00:00:1d.890 --> 00:00:16.000'), { code: 'BAD_TIME', line: 6 }],
     [cue('00:05.000 --> 00:04.000'), { code: 'BAD_TIME', line: 6, reason: /ends before it starts/ }],
     [cue('-00:05.000 --> 00:04.000'), { code: 'BAD_TIME', line: 6, reason: /negative/ }],

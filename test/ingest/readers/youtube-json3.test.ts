@@ -1,4 +1,5 @@
 import t from 'tap'
+import type { ExpectedError } from './expected-error.ts'
 import { readJson3 } from '../../../ingest/readers/youtube-json3.ts'
 
 function read(events: unknown[]) {
@@ -58,7 +59,7 @@ t.test('takes out what no database takes', async (t) => {
 
 t.test('refuses broken files, naming the event and its line', async (t) => {
   const good = { tStartMs: 0, dDurationMs: 10, segs: [{ utf8: 'x' }] }
-  const cases: [unknown, Record<string, unknown>][] = [
+  const cases: [unknown, ExpectedError][] = [
     [
       { ...good, tStartMs: -5 },
       { code: 'BAD_TIME', reason: /event 2 .*negative/ },

@@ -4,7 +4,7 @@ import { publishedTables } from '../../../core/published-tables.ts'
 import { choosePort } from '../../../ops/local/ports.ts'
 import { createPair, plant, withRole } from '../../replication/support.ts'
 import { createDatabase } from '../../support/databases.ts'
-import { ops, type Outcome } from './support.ts'
+import { ops, opsProcess, type Outcome } from './support.ts'
 
 const secret = 'hunter2secret'
 
@@ -107,9 +107,18 @@ t.test('when a server does not answer or a setting is wrong', async (t) => {
 
 t.test('every command has help with examples', async (t) => {
   const words = ['migrate', 'setup-replication', 'teardown-replication', 'monitor', 'status', 'index']
-  const helps = await Promise.all(words.map((word) => ops({}, word, '--help')))
-  for (const [place, help] of helps.entries()) {
-    t.match(help, { exitCode: 0, stdout: /Examples:\n +\$ ops / }, words[place] ?? '')
+  for (const word of words) {
+    const help = await ops({}, word, '--help')
+    t.match(help, { exitCode: 0, stdout: /Examples:\n +\$ ops / }, word)
     t.match(help.stdout, '--json')
   }
+})
+
+t.test('as a process: exit code and streams', async (t) => {
+  t.match(await opsProcess({}, 'status', '--json'), {
+    exitCode: 2,
+    stdout: '',
+    stderr: /^{"error":{"code":"CONFIG_MISSING"/,
+  })
+  t.match(await opsProcess({}, 'nothing'), { exitCode: 2, stderr: /unknown command/ })
 })

@@ -1,5 +1,8 @@
 import { execFile } from 'node:child_process'
+import { Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
+import { runProgram } from '../../../core/cli.ts'
+import { opsCommands } from '../../../ops/commands/all.ts'
 
 const repository = fileURLToPath(new URL('../../..', import.meta.url))
 
@@ -9,13 +12,41 @@ export interface Outcome {
   stderr: string
 }
 
-/** Runs `ops ...` as its own process, with these settings and no others. */
-export function ops(settings: Readonly<Record<string, string>>, ...words: string[]): Promise<Outcome> {
+type Settings = Readonly<Record<string, string>>
+
+const settingNames = [
+  'LOCAL_DATABASE_URL',
+  'PRODUCTION_DATABASE_URL',
+  'DATABASE_URL',
+  'REPLICATION_DATABASE_URL',
+]
+
+class Collected extends Writable {
+  text = ''
+  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
+    this.text += chunk.toString()
+    done()
+  }
+}
+
+/** Runs `ops ...` in this process, one at a time, with these settings and no others. */
+export async function ops(settings: Settings, ...argv: string[]): Promise<Outcome> {
+  for (const name of settingNames) delete process.env[name]
+  Object.assign(process.env, settings)
+  const stdout = new Collected()
+  const stderr = new Collected()
+  const description = 'Operate Homeport'
+  const exitCode = await runProgram({ name: 'ops', description, commands: opsCommands, argv, stdout, stderr })
+  return { exitCode, stdout: stdout.text, stderr: stderr.text }
+}
+
+/** The same as a process of its own, as a person starts it. */
+export function opsProcess(settings: Settings, ...argv: string[]): Promise<Outcome> {
   const env = { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', ...settings }
   return new Promise((resolve) => {
     const child = execFile(
       process.execPath,
-      ['--import', 'tsx', 'ops/cli.ts', ...words],
+      ['--import', 'tsx', 'ops/cli.ts', ...argv],
       { cwd: repository, env },
       (_, stdout, stderr) => resolve({ exitCode: child.exitCode ?? -1, stdout, stderr }),
     )
