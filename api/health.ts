@@ -42,7 +42,7 @@ export interface HealthReport {
     tables: { table: string; verdict: string; at: string }[]
   } | null
   fallback: { ready: boolean; segments: number; as_of: string | null; engine: string }
-  role: { name: string | null; read_only: boolean | null; override: boolean }
+  role: { name: string | null; read_only: boolean | null; override: boolean; remarks: readonly string[] }
   model: AnsweringModel | null
 }
 
@@ -107,6 +107,7 @@ export function reportHealth(input: HealthInput): HealthReport {
       name: role.state === 'unproven' ? null : role.role,
       read_only: role.state === 'unproven' ? null : role.state === 'read-only',
       override: role.state === 'writable' && role.overridden,
+      remarks: role.state === 'read-only' ? role.remarks : [],
     },
     model: input.model,
   }

@@ -10,7 +10,7 @@ export interface RolePower {
 
 export type RoleVerdict =
   | { state: 'unproven' }
-  | { state: 'read-only'; role: string }
+  | { state: 'read-only'; role: string; remarks: readonly string[] }
   | { state: 'writable'; role: string; reasons: readonly string[]; overridden: boolean }
 
 const words: Readonly<Record<string, string>> = {
@@ -29,17 +29,23 @@ const words: Readonly<Record<string, string>> = {
   'database-create': 'it may create schemas in the database',
   temporary: 'it may create temporary tables in the database',
   'large-object': 'it may write large objects with',
+  'open-large-object': 'it may, as everybody there, write large objects with',
 }
 
-/** Judges what `sql/queries/role-powers.sql` found: any power at all makes a role writable. */
+/**
+ * Judges what `sql/queries/role-powers.sql` found: any power makes a role writable, but for one. Large objects are
+ * open to every role by default, and only a superuser can close them, whom managed databases do not lend;
+ * they lie apart from every table, so they are a remark.
+ */
 export function judgeRole(role: string, powers: readonly RolePower[], overridden: boolean): RoleVerdict {
-  if (powers.length === 0) return { state: 'read-only', role }
   const reasons = powers.map(({ power, objects }) => {
     const shown = objects.slice(0, 6).join(', ')
     const more = objects.length > 6 ? ` and ${objects.length - 6} more` : ''
     return `${words[power] ?? power}${shown === '' ? '' : ` ${shown}${more}`}`
   })
-  return { state: 'writable', role, reasons, overridden }
+  return powers.every(({ power }) => power === 'open-large-object')
+    ? { state: 'read-only', role, remarks: reasons }
+    : { state: 'writable', role, reasons, overridden }
 }
 
 export interface RoleProof {

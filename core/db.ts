@@ -14,7 +14,7 @@ export interface PoolOptions {
   /** Sessions that are kept when idle (default 0). */
   min?: number
   /** Runs on every new session before anybody gets it; when it throws, the session is closed. */
-  onConnect?: (client: pg.ClientBase) => Promise<void>
+  onConnect?: (client: pg.ClientBase) => unknown
 }
 
 /** Anything that runs a statement: a pool, a session, a session inside a transaction. */
@@ -33,7 +33,6 @@ export function createPool(options: PoolOptions): pg.Pool {
     ...clientConfig(options),
     max: options.max ?? 4,
     ...(options.min === undefined ? {} : { min: options.min }),
-    // eslint-disable-next-line @typescript-eslint/no-misused-promises -- pg-pool waits for it; its types do not say so
     ...(options.onConnect === undefined ? {} : { onConnect: options.onConnect }),
   })
   // Without a listener a server restart would end the process; the next query reports it.

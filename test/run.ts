@@ -111,6 +111,8 @@ async function main(): Promise<void> {
     if (!interrupted) tests = await runTests()
   } finally {
     await stopRunClusters(runFolder)
+    // Tests that were interrupted had no time to remove their own.
+    await removeDeadRuns()
     await removeIdleSharedPair()
   }
   const failed = checks.failed + tests.failed + (interrupted ? 1 : 0)

@@ -1,7 +1,8 @@
 import { createLsaEmbedder } from '../../core/embed/lsa.ts'
-import type { Embedder, ModelGeneration } from '../../core/embed/embedder.ts'
+import type { Embedder } from '../../core/embed/embedder.ts'
 import { errorCode, errorMessage, HomeportError } from '../../core/errors.ts'
 import type { Logger } from '../../core/log.ts'
+import type { OpenSentenceModel } from '../sentence-models.ts'
 import type { Collection } from './collection.ts'
 import { createFaissEngine } from './faiss-engine.ts'
 import { createScanEngine } from './scan-engine.ts'
@@ -46,11 +47,8 @@ export async function openScan(collection: Collection): Promise<VectorEngine | n
   return scan
 }
 
-/** Makes a sentence model's embedder on this machine. Who hands it out closes it. */
-export type OpenSentenceModel = (model: ModelGeneration) => Promise<Embedder>
-
 /**
- * What embeds queries for a collection; null where there are no vectors.
+ * What embeds queries for a collection, to be closed after use; null where there are no vectors.
  *
  * @throws HomeportError GENERATION_MISMATCH while the basis is not whole, or when the embedder is of another
  * model; MODEL_NOT_HERE when a sentence model is needed and nobody hands one out
@@ -75,6 +73,7 @@ export async function openEmbedder(
   }
   const embedder = await openSentenceModel(generation)
   if (embedder.fingerprint !== generation.fingerprint || embedder.dimensions !== generation.dimensions) {
+    await embedder.close()
     throw mismatch()
   }
   return embedder

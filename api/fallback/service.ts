@@ -2,6 +2,7 @@ import type pg from 'pg'
 import { backoffMs, sleep } from '../../core/backoff.ts'
 import type { Embedder } from '../../core/embed/embedder.ts'
 import { errorCode, errorMessage } from '../../core/errors.ts'
+import type { OpenSentenceModel } from '../sentence-models.ts'
 import { readBasis } from './cloud-rows.ts'
 import { inCloudSnapshot } from './cloud-snapshot.ts'
 import { allOfIt } from './cloud-state.ts'
@@ -11,13 +12,7 @@ import { followCloud, loadCollection } from './follow.ts'
 import { MemoryIndex } from './memory-index.ts'
 import { createPause } from './pause.ts'
 import { isCompactionDue, sameGeneration } from './refresh-plan.ts'
-import {
-  openEmbedder,
-  openEngine,
-  openScan,
-  type EngineOptions,
-  type OpenSentenceModel,
-} from './searchable.ts'
+import { openEmbedder, openEngine, openScan, type EngineOptions } from './searchable.ts'
 import { SnapshotKeeper } from './snapshot-keeper.ts'
 import { loadSnapshot } from './snapshot.ts'
 import type { EngineKind } from './vector-engine.ts'
@@ -122,6 +117,7 @@ class Fallback implements FallbackService {
     if (await Promise.race([idle, timeout])) await this.#save(true)
     waited.abort()
     await this.index.held?.engine?.close()
+    await this.index.held?.embedder?.close()
   }
 
   refresh({ sweep = false }: { sweep?: boolean } = {}): Promise<void> {
@@ -211,10 +207,12 @@ class Fallback implements FallbackService {
     const engine = await openEngine(collection, this.#options)
     if (this.#stopping.signal.aborted) {
       await engine?.close()
+      if (embedder !== this.index.held?.embedder) await embedder?.close()
       return
     }
     this.index.use({ collection, engine, embedder })
     await before?.engine?.close()
+    if (before?.embedder !== embedder) await before?.embedder?.close()
   }
 
   /** Null where there is none to open, or it does not open: then words answer alone. */

@@ -1,4 +1,9 @@
-import { createLsaEmbedder, type EmbeddableCounts, type LsaBasis, type LsaEmbedder } from '../../core/embed/lsa.ts'
+import {
+  createLsaEmbedder,
+  type EmbeddableCounts,
+  type LsaBasis,
+  type LsaEmbedder,
+} from '../../core/embed/lsa.ts'
 import type { Embedder } from '../../core/embed/embedder.ts'
 import { parseHalfvecBinary, toHalves } from '../../core/vector.ts'
 import { CopyEncoder } from '../store/copy-encoder.ts'

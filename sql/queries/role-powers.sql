@@ -55,7 +55,13 @@ powers (power, object) as (
   from roles
   where has_database_privilege(roles.oid, current_database(), 'TEMPORARY')
   union all
-  select 'large-object', p.proname::text
+  -- Open to everybody by default; only a superuser can close them, and managed databases have none to lend.
+  select
+    case
+      when p.proacl is null or exists (select from aclexplode(p.proacl) where grantee = 0) then 'open-large-object'
+      else 'large-object'
+    end,
+    p.proname::text
   from roles
   cross join pg_proc p
   where p.pronamespace = 'pg_catalog'::regnamespace

@@ -20,7 +20,7 @@ const fine: HealthInput = {
   },
   source: 'postgres',
   memory: { ready: true, segments: 10, asOf: before(9), engine: 'scan', modelId: 1 },
-  role: { state: 'read-only', role: 'reader' },
+  role: { state: 'read-only', role: 'reader', remarks: [] },
   model: null,
   modelProblem: null,
   apiOnly: true,
@@ -49,7 +49,7 @@ void t.test('all is well', async (t) => {
       ],
     },
     fallback: { ready: true, segments: 10, as_of: '2026-05-01T11:59:51.000Z', engine: 'scan' },
-    role: { name: 'reader', read_only: true, override: false },
+    role: { name: 'reader', read_only: true, override: false, remarks: [] },
     model: null,
   })
 })
@@ -73,7 +73,7 @@ void t.test('what is amiss', async (t) => {
       {
         status: 'error',
         database_mode: 'writable',
-        role: { name: 'owner', read_only: false, override: false },
+        role: { name: 'owner', read_only: false, override: false, remarks: [] },
       },
     ],
     [
@@ -82,7 +82,7 @@ void t.test('what is amiss', async (t) => {
       {
         status: 'warn',
         database_mode: 'writable',
-        role: { name: 'owner', read_only: false, override: true },
+        role: { name: 'owner', read_only: false, override: true, remarks: [] },
       },
     ],
     [

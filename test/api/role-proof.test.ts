@@ -6,7 +6,16 @@ import { createDatabase, queryRows } from '../support/databases.ts'
 import { createRole } from '../support/roles.ts'
 
 void t.test('any power makes a role writable, and is named', async (t) => {
-  t.same(judgeRole('reader', [], false), { state: 'read-only', role: 'reader' })
+  t.same(judgeRole('reader', [], false), { state: 'read-only', role: 'reader', remarks: [] })
+  t.same(
+    judgeRole('reader', [{ power: 'open-large-object', objects: ['lo_create'] }], false),
+    {
+      state: 'read-only',
+      role: 'reader',
+      remarks: ['it may, as everybody there, write large objects with lo_create'],
+    },
+    'what a managed database lets nobody revoke is a remark',
+  )
   const verdict = judgeRole(
     'owner',
     [

@@ -52,5 +52,5 @@ process.stdout.write(
 )
 
 function rounded(value: number): number {
-  return Number(value.toPrecision(4))
+  return Number.isInteger(value) ? value : Number(value.toPrecision(4))
 }

@@ -81,13 +81,14 @@ t.test('a sentence model answers through the embedder that is handed in, and no 
     `insert into embeddings (model_id, segment_id, visibility, embedding)
      select 4, id, 'public', (case when id = 2003 then '[0,1]' else '[1,0]' end)::halfvec from segments`,
   )
+  let closed = 0
   const embedder = (fingerprint: string) => ({
     kind: 'onnx' as const,
     dimensions: 2,
     fingerprint,
     embedQuery: async () => Float32Array.of(0, 1),
     embedSegments: async () => [],
-    close: async () => {},
+    close: async () => void closed++,
   })
   const fallback = await started(t, url, { openSentenceModel: async () => embedder('the-one') })
   const answer = await fallback.index.search({ query: 'whatever', limit: 3, offset: 0 })
@@ -115,4 +116,8 @@ t.test('a sentence model answers through the embedder that is handed in, and no 
   t.equal((await wrong.index.search({ query: 'postgres', limit: 3, offset: 0 })).model, null)
   const none = await started(t, url, { snapshotPath: join(t.testdirName, 'none') })
   t.equal(none.status().lastError, 'MODEL_NOT_HERE')
+
+  t.equal(closed, 1, 'one that does not fit is closed')
+  await fallback.stop()
+  t.equal(closed, 2, 'and so is one that is not needed any more')
 })
