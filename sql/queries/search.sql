@@ -59,7 +59,8 @@ scored as materialized (
     ) as words,
     coalesce(
       (
-        select 1 - (e.embedding <=> $6::halfvec)
+        -- a segment in which the model knows nothing has no direction: its cosine is NaN, which would win
+        select nullif(1 - (e.embedding <=> $6::halfvec), 'NaN')
         from embeddings e
         where e.model_id = {{model}} and e.segment_id = t.segment_id and exists (select from generation)
       ),

@@ -66,6 +66,20 @@ void t.test('finds the moment, with everything a hit shows', async (t) => {
   t.equal(answer.total, 6, 'few enough segments: all are candidates')
 })
 
+void t.test('a segment whose vector is zero has no direction, and does not win', async (t) => {
+  const url = await createDatabase(t, 'cloud')
+  await seedContent(url, { sources: talks, model: { id: 3, dimensions: 16 } })
+  await queryRows(
+    url,
+    `update embeddings set embedding = array_fill(0, array[16])::real[]::halfvec where segment_id <> 1001`,
+  )
+  const { engine } = await openEngine(t, url)
+  const { hits } = await engine.search(ask('abandoned replication slots'))
+  t.equal(hits[0]?.segmentId, '1001')
+  t.ok(hits.length > 1)
+  for (const hit of hits) t.ok(Number.isFinite(hit.score), `${hit.segmentId} has a score`)
+})
+
 void t.test('scores and order are those of bm25.ts, the embedder and fuse.ts', async (t) => {
   const url = await createDatabase(t, 'cloud')
   await seedContent(url, { sources: talks, model: { id: 1, dimensions: 24 } })
