@@ -128,32 +128,41 @@ function termOf(written: string): number {
 
 type Visit = (start: number, end: number, term: number) => void
 
-function eachToken(text: string, visit: Visit): void {
+/** A table by ASCII code: which letters and digits the stems that are looked for begin with. */
+type Initials = Uint8Array
+
+function eachToken(text: string, visit: Visit, initials?: Initials): void {
   const { length } = text
   let at = 0
   while (at < length) {
     const codePoint = text.codePointAt(at) ?? 0
     const kind = classOf(codePoint)
-    if (kind === word) at = wordFrom(text, at, visit)
+    if (kind === word) at = wordFrom(text, at, visit, initials)
     else if (kind === unspaced) at = pairsFrom(text, at, visit)
     else at += codePoint > 0xffff ? 2 : 1
   }
 }
 
-/** Visits the word that starts at `start`. @returns where reading goes on */
-function wordFrom(text: string, start: number, visit: Visit): number {
+/** Visits the word that starts at `start`, if it may have one of the initials. @returns where reading goes on */
+function wordFrom(text: string, start: number, visit: Visit, initials?: Initials): number {
   let end = start
   let at = start
+  let plain = true
   while (at < text.length) {
     const codePoint = text.codePointAt(at) ?? 0
     const kind = classOf(codePoint)
     // One apostrophe or joiner may stand inside a word, so it counts only once a letter follows.
     if (kind === separator || kind === unspaced) break
     if (kind === apostrophe && at !== end) break
+    if (kind === apostrophe) plain = false
     at += codePoint > 0xffff ? 2 : 1
     if (kind >= word) end = at
   }
-  visit(start, end, termOf(text.slice(start, end)))
+  // Folding and stemming keep a plain word's first letter, so most words need neither.
+  const initial = text.charCodeAt(start) | 0x20
+  if (initials === undefined || !plain || initial > 0x7f || initials[initial] === 1) {
+    visit(start, end, termOf(text.slice(start, end)))
+  }
   return at
 }
 
@@ -232,9 +241,34 @@ let stopTerms: ReadonlySet<number> | undefined
  * Texts keep theirs, so a question made only of such words ("who are they") still finds something.
  */
 export function queryTerms(text: string): TermCounts {
+  return counted(queryTokens(text).map(({ term }) => term))
+}
+
+function queryTokens(text: string): Token[] {
   stopTerms ??= new Set(countTerms(stopWords).terms)
-  const found: number[] = []
-  eachToken(text, (_start, _end, term) => found.push(term))
-  const telling = found.filter((term) => stopTerms?.has(term) !== true)
-  return counted(telling.length > 0 ? telling : found)
+  const found = tokenize(text)
+  const telling = found.filter(({ term }) => stopTerms?.has(term) !== true)
+  return telling.length > 0 ? telling : found
+}
+
+/** Finds the words of a question in texts: those of `tokenize` whose term is one of `queryTerms`, in order. */
+export function wordFinder(question: string): (text: string) => Token[] {
+  const tokens = queryTokens(question)
+  const terms = new Set(tokens.map(({ term }) => term))
+  const initials: Initials = new Uint8Array(0x80)
+  for (const { start, end } of tokens) {
+    const code = stemOf(question.slice(start, end)).charCodeAt(0)
+    if (code < 0x80) initials[code | 0x20] = 1
+  }
+  return (text) => {
+    const found: Token[] = []
+    eachToken(
+      text,
+      (start, end, term) => {
+        if (terms.has(term)) found.push({ start, end, term })
+      },
+      initials,
+    )
+    return found
+  }
 }

@@ -1,7 +1,8 @@
 import type { FastifyInstance } from 'fastify'
+import { wordFinder } from '../../core/words.ts'
 import { overallVerdict, secondsSince, type Pulse } from '../pulse.ts'
 import type { AnsweringModel, SearchEngine } from '../search/engine.ts'
-import { highlightTerms, presentHit, type PresentedHit } from '../search/present.ts'
+import { presentHit, type PresentedHit } from '../search/present.ts'
 import { parseSearchQuery } from './search-query.ts'
 
 export interface SearchResponse {
@@ -31,8 +32,8 @@ export function registerSearch(app: FastifyInstance, { engine, pulse }: SearchRo
     const { q, limit, offset } = parseSearchQuery(mark < 0 ? '' : request.url.slice(mark + 1))
     const started = performance.now()
     const answer = await engine.search({ query: q, limit, offset })
-    const terms = highlightTerms(q)
-    const hits = answer.hits.map((hit) => presentHit(hit, terms))
+    const findWords = wordFinder(q)
+    const hits = answer.hits.map((hit) => presentHit(hit, findWords))
     const verified = overallVerdict(pulse.facts().verifications)
     reply.header('cache-control', 'no-store')
     return {

@@ -1,4 +1,4 @@
-import { queryTerms, tokenize, type Token } from '../../core/words.ts'
+import type { Token } from '../../core/words.ts'
 import type { RankedHit, SegmentRow } from './engine.ts'
 
 /** A hit as `/search` answers it, whichever engine found it. */
@@ -30,15 +30,10 @@ export interface PresentedHit {
   }
 }
 
-/** The query's words, prepared once for all hits of an answer. */
-export function highlightTerms(query: string): ReadonlySet<number> {
-  return new Set(queryTerms(query).terms)
-}
-
-/** Shapes a ranked hit for the response. */
-export function presentHit(hit: RankedHit, terms: ReadonlySet<number>): PresentedHit {
+/** Shapes a ranked hit for the response. `findWords` is {@link wordFinder} of the query. */
+export function presentHit(hit: RankedHit, findWords: (text: string) => Token[]): PresentedHit {
   const { row } = hit
-  const found = tokenize(row.text).filter((token) => terms.has(token.term))
+  const found = findWords(row.text)
   const momentMs = momentOf(row, bestPassage(found))
   return {
     segmentId: hit.segmentId,

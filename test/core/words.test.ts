@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { countTerms, hashTerm, queryTerms, stemOf, tokenize } from '../../core/words.ts'
+import { countTerms, hashTerm, queryTerms, stemOf, tokenize, wordFinder } from '../../core/words.ts'
 
 const written = (text: string) => tokenize(text).map(({ start, end }) => text.slice(start, end))
 const termOf = (text: string) => tokenize(text)[0]?.term
@@ -147,4 +147,46 @@ t.test('a question loses its function words, unless it has no other', async (t) 
   t.same(queryTerms('lag lag').counts, [2])
   t.same(queryTerms('?!'), { terms: [], counts: [], length: 0 })
   t.same(queryTerms('vitamin A and US').terms, countTerms('vitamin').terms)
+})
+
+t.test('the words of a question are found in a text as counting finds them', async (t) => {
+  const letters = fc.constantFrom(
+    'a',
+    'E',
+    'y',
+    's',
+    'S',
+    'i',
+    'n',
+    'g',
+    'q',
+    'u',
+    'l',
+    '4',
+    "'",
+    '’',
+    'é',
+    'ß',
+    '東',
+    '\u0301',
+    'Ⅷ',
+    'ﬁ',
+  )
+  const spoken = fc.array(fc.string({ unit: letters, minLength: 1, maxLength: 6 }), {
+    minLength: 1,
+    maxLength: 30,
+  })
+  let found = 0
+  fc.assert(
+    fc.property(spoken, fc.array(fc.nat(29), { minLength: 1, maxLength: 4 }), (words, picked) => {
+      const question = picked.map((at) => words[at % words.length]).join(' ')
+      const text = words.join(' ')
+      const terms = new Set(queryTerms(question).terms)
+      const wanted = tokenize(text).filter(({ term }) => terms.has(term))
+      found += wanted.length
+      return JSON.stringify(wordFinder(question)(text)) === JSON.stringify(wanted)
+    }),
+    { numRuns: 3_000 },
+  )
+  t.ok(found > 3_000, `${found} words were found`)
 })

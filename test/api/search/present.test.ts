@@ -1,6 +1,7 @@
 import t from 'tap'
 import type { RankedHit, SegmentRow } from '../../../api/search/engine.ts'
-import { highlightTerms, linkTo, momentOf, presentHit } from '../../../api/search/present.ts'
+import { linkTo, momentOf, presentHit } from '../../../api/search/present.ts'
+import { wordFinder } from '../../../core/words.ts'
 
 const row: SegmentRow = {
   text: 'We began with disks.\n"Replication slots" keep the WAL, and a slot can fill a disk.',
@@ -28,7 +29,7 @@ const row: SegmentRow = {
 const hit: RankedHit = { segmentId: '7', score: 0.123456789, scores: { words: 3, vector: 0.5 }, row }
 
 void t.test('highlights are the words of the question, in whatever form', async (t) => {
-  const presented = presentHit(hit, highlightTerms('how does a replicated slot work'))
+  const presented = presentHit(hit, wordFinder('how does a replicated slot work'))
   t.same(
     presented.highlights.map(([start, end]) => row.text.slice(start, end)),
     ['Replication', 'slots', 'slot'],
@@ -46,15 +47,12 @@ void t.test('the moment is that of the densest passage', async (t) => {
     ...hit,
     row: { ...row, text, turns: [], wordStartsMs: Array.from({ length: words }, (_, at) => at * 1000) },
   }
-  t.equal(presentHit(dense, highlightTerms('replication slot')).momentMs, 60_000 + 61 * 1000)
+  t.equal(presentHit(dense, wordFinder('replication slot')).momentMs, 60_000 + 61 * 1000)
 })
 
 void t.test('pairs of an unspaced script are one range', async (t) => {
   const text = '今日は東京都に行く'
-  const presented = presentHit(
-    { ...hit, row: { ...row, text, wordStartsMs: null } },
-    highlightTerms('東京都'),
-  )
+  const presented = presentHit({ ...hit, row: { ...row, text, wordStartsMs: null } }, wordFinder('東京都'))
   t.same(
     presented.highlights.map(([start, end]) => text.slice(start, end)),
     ['東京都'],
