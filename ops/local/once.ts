@@ -29,7 +29,7 @@ export interface OnceReport extends UpReport, ShownReport {
 }
 
 const fallbackWaitMs = 120_000
-const failoverMs = 15_000
+const failoverMs = 60_000
 const recoveryMs = 60_000
 
 /** Servers, replication, transcripts, proof. What did not hold is in `failures`; what stops everything is thrown. */
