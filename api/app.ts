@@ -7,6 +7,7 @@ import Fastify, {
   type FastifyReply,
 } from 'fastify'
 import type { HealthReport } from './health.ts'
+import { refuseConnection } from './plugins/client-errors.ts'
 import { registerGuards } from './plugins/guards.ts'
 import { registerProblems } from './plugins/problems.ts'
 import { problem, problemType } from './problem.ts'
@@ -42,6 +43,7 @@ export async function buildApp(deps: ApiDeps): Promise<FastifyInstance> {
     bodyLimit: 16_384,
     forceCloseConnections: 'idle',
     return503OnClosing: true,
+    clientErrorHandler: refuseConnection,
     frameworkErrors: (_error, _request, reply) => {
       const refusal = problem(400, 'URL_INVALID', 'the address is not valid')
       void (reply as FastifyReply).status(400).type(problemType).send(JSON.stringify(refusal))

@@ -8,6 +8,8 @@ export interface MemoryStatus {
   asOf: Date | null
   engine: 'faiss' | 'scan'
   modelId: number | null
+  /** Why its file is not up to date, as a code. */
+  unsaved?: string
 }
 
 export interface HealthInput {
@@ -63,6 +65,9 @@ export function reportHealth(input: HealthInput): HealthReport {
   const warnings = [
     ...(facts.reachable === false && !refused ? ['the database does not answer'] : []),
     ...(source === 'memory' ? ['answers come from memory'] : []),
+    ...(source === 'postgres' && facts.totalSegments === 0
+      ? ['the database holds nothing to search: wait for the first copy, or ask ops status']
+      : []),
     ...(verified?.verdict === 'drift' ? ['the last verification found drift'] : []),
     ...(lagSeconds !== null && lagSeconds > lagWarningSeconds
       ? [`the content is ${Math.round(lagSeconds)} s behind home`]
@@ -72,6 +77,11 @@ export function reportHealth(input: HealthInput): HealthReport {
       : []),
     ...(input.modelProblem === null ? [] : ['the active embedding generation cannot be used here']),
     ...(memory.ready ? [] : ['the index in memory is not ready']),
+    ...(memory.unsaved === undefined
+      ? []
+      : [
+          `the index in memory cannot be saved (${memory.unsaved}): a start without the database has no answers`,
+        ]),
   ]
   return {
     status: errors.length > 0 ? 'error' : warnings.length > 0 ? 'warn' : 'ok',

@@ -6,7 +6,7 @@ export interface Invocation<Options> {
   args: readonly string[]
   options: Options
   json: boolean
-  /** Aborts at the first SIGINT or SIGTERM; a second one ends the process at once. */
+  /** Aborts at the first SIGINT, SIGTERM or SIGHUP; another one, a second or more later, ends the process at once. */
   signal: AbortSignal
   out: Output
 }
@@ -48,8 +48,10 @@ export interface ProgramOptions {
   /** Without the node and script words. */
   argv: readonly string[]
   stdout?: NodeJS.WritableStream
-  stderr?: NodeJS.WritableStream & { isTTY?: boolean }
+  stderr?: TerminalStream
 }
+
+type TerminalStream = NodeJS.WritableStream & { isTTY?: boolean; columns?: number }
 
 /** Gives a command to {@link runProgram} without losing the type of its options. */
 export function defineCommand<Options>(spec: CommandSpec<Options>): AnyCommand {
@@ -81,13 +83,13 @@ export function defineCommand<Options>(spec: CommandSpec<Options>): AnyCommand {
 export async function runProgram(options: ProgramOptions): Promise<ExitCode> {
   const stdout = options.stdout ?? process.stdout
   const stderr = options.stderr ?? process.stderr
-  // A reader that has seen enough (| head) closes the pipe: the rest is written nowhere. The
-  // listeners stay, because the error may arrive after the last write.
-  const ignoreClosedPipe = (error: Error): void => {
-    if (errorCode(error) !== 'EPIPE') throw error
+  // A reader that has seen enough (| head) closes the pipe, and a terminal may be closed (EIO): the rest is
+  // written nowhere. The listeners stay, because the error may arrive after the last write.
+  const ignoreClosedReader = (error: Error): void => {
+    if (!['EPIPE', 'EIO'].includes(errorCode(error) ?? '')) throw error
   }
-  stdout.on('error', ignoreClosedPipe)
-  stderr.on('error', ignoreClosedPipe)
+  stdout.on('error', ignoreClosedReader)
+  stderr.on('error', ignoreClosedReader)
   const stop = listenForSignals()
   let exitCode: ExitCode = 0
   let complaint = ''
@@ -119,6 +121,8 @@ export async function runProgram(options: ProgramOptions): Promise<ExitCode> {
       error instanceof CommanderError
         ? usageError(commandLine(options), complaint === '' ? error.message : complaint)
         : explain(error, stop.signal)
+    // What failed may have left a line of progress.
+    if (stderr.isTTY === true) stderr.write(eraseLine)
     stderr.write(formatError(shown, options.argv.includes('--json')))
     return shown.exitCode
   } finally {
@@ -137,14 +141,12 @@ export function wholeNumber(range: { min: number; max: number }): (text: string)
   }
 }
 
-function createOutput(
-  stdout: NodeJS.WritableStream,
-  stderr: NodeJS.WritableStream & { isTTY?: boolean },
-  json: boolean,
-): Output {
+const eraseLine = '\r\u001b[2K'
+
+function createOutput(stdout: NodeJS.WritableStream, stderr: TerminalStream, json: boolean): Output {
   let open = false
   const endLine = (): string => {
-    const end = open ? '\r\u001b[2K' : ''
+    const end = open ? eraseLine : ''
     open = false
     return end
   }
@@ -158,25 +160,35 @@ function createOutput(
     },
     progress(text) {
       if (stderr.isTTY !== true) return
-      stderr.write(`\r\u001b[2K${text.slice(0, 110)}`)
+      // A line that is wider than the terminal wraps, and only its last row could be taken back.
+      stderr.write(eraseLine + text.slice(0, Math.min(110, (stderr.columns ?? 80) - 1)))
       open = true
     },
   }
 }
 
+const exitCodes = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const
+const sameSignalMs = 1_000
+
 function listenForSignals(): { signal: AbortSignal; release: () => void } {
   const controller = new AbortController()
+  let firstAt = 0
   const stop = (name: NodeJS.Signals): void => {
-    if (controller.signal.aborted) process.exit(name === 'SIGINT' ? 130 : 143)
-    controller.abort(new HomeportError('INTERRUPTED', `stopped by ${name}`, { hint: 'run it again' }))
+    if (!controller.signal.aborted) {
+      firstAt = performance.now()
+      controller.abort(new HomeportError('INTERRUPTED', `stopped by ${name}`, { hint: 'run it again' }))
+      return
+    }
+    // npm passes on the Ctrl-C that the terminal has given to all, and a closed terminal tells both the shell and us.
+    if (performance.now() - firstAt < sameSignalMs) return
+    process.exit(exitCodes[name as keyof typeof exitCodes])
   }
-  process.on('SIGINT', stop)
-  process.on('SIGTERM', stop)
+  const names = Object.keys(exitCodes) as (keyof typeof exitCodes)[]
+  for (const name of names) process.on(name, stop)
   return {
     signal: controller.signal,
     release: () => {
-      process.off('SIGINT', stop)
-      process.off('SIGTERM', stop)
+      for (const name of names) process.off(name, stop)
     },
   }
 }

@@ -1,5 +1,5 @@
 import pg from 'pg'
-import { errorCode, HomeportError } from './errors.ts'
+import { errorCode, errorMessage, HomeportError } from './errors.ts'
 
 export interface PoolOptions {
   connectionString: string
@@ -23,11 +23,11 @@ export interface Queryable {
 }
 
 // int8 stays text (ids are 64-bit hashes, past what a JS number holds); the rest is pg's default.
-// Pinned so that timestamps and floats read the same from every server.
-const sessionOptions =
-  '-c client_encoding=UTF8 -c datestyle=ISO -c intervalstyle=postgres -c extra_float_digits=1'
+// Pinned so that timestamps and floats read, and backslashes in our statements mean, the same on every server.
+export const sessionOptions =
+  '-c client_encoding=UTF8 -c datestyle=ISO -c intervalstyle=postgres -c extra_float_digits=1 -c standard_conforming_strings=on'
 
-/** A pool of at most `max` (default 4) sessions. Errors of idle sessions are left to the next query. */
+/** A pool of at most `max` (default 4) sessions. When one breaks between two queries, the next query says so. */
 export function createPool(options: PoolOptions): pg.Pool {
   const pool = new pg.Pool({
     ...clientConfig(options),
@@ -35,8 +35,10 @@ export function createPool(options: PoolOptions): pg.Pool {
     ...(options.min === undefined ? {} : { min: options.min }),
     ...(options.onConnect === undefined ? {} : { onConnect: options.onConnect }),
   })
-  // Without a listener a server restart would end the process; the next query reports it.
+  // Without listeners a server restart would end the process: the pool's is for sessions that wait in it,
+  // their own for those that are lent out and between two queries.
   pool.on('error', () => undefined)
+  pool.on('connect', (client) => client.on('error', () => undefined))
   return pool
 }
 
@@ -47,6 +49,8 @@ export async function connect(options: PoolOptions): Promise<pg.Client> {
   try {
     await client.connect()
   } catch (error) {
+    // A handshake that the client breaks off leaves the socket open, and the process waiting for it.
+    await client.end().catch(() => undefined)
     throw explainConnectionError(error, options)
   }
   return client
@@ -71,7 +75,8 @@ function clientConfig(options: PoolOptions): pg.ClientConfig {
 export function explainConnectionError(error: unknown, options: PoolOptions): HomeportError {
   const where = describeServer(options.connectionString)
   const code = errorCode(error)
-  const found = code === undefined ? undefined : connectionAdvice[code]
+  const found =
+    (code === undefined ? undefined : connectionAdvice[code]) ?? adviceByMessage(errorMessage(error))
   return new HomeportError('DATABASE_UNREACHABLE', `${where}: ${found?.[0] ?? 'no connection'}`, {
     hint: found?.[1] ?? 'check the URL, and that the server is running and reachable from here',
     cause: error,
@@ -89,6 +94,24 @@ const connectionAdvice: Readonly<Record<string, readonly [string, string]>> = {
   '53300': ['the server has no free connection', 'close some, or raise max_connections'],
   '57P03': ['the server is starting up or shutting down', 'wait a moment and run the command again'],
 }
+
+/** What drivers report without a code. */
+function adviceByMessage(message: string): readonly [string, string] | undefined {
+  return messageAdvice.find(([pattern]) => pattern.test(message))?.[1]
+}
+
+const messageAdvice: readonly (readonly [RegExp, readonly [string, string]])[] = [
+  [/password must be a/, ['it asks for a password', 'put the password into the URL']],
+  [
+    /does not support SSL/,
+    ['the server does not speak TLS', 'switch ssl on there, or take sslmode out of the URL'],
+  ],
+  [
+    /certificate|self-signed/i,
+    ['its certificate is not trusted', 'name the authority with sslrootcert in the URL'],
+  ],
+  [/timeout/i, ['no answer', 'check host and port in the URL, and the firewall between here and the server']],
+]
 
 /** `host:port/database` of a Postgres URL, for messages. */
 export function describeServer(connectionString: string): string {

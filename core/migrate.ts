@@ -1,9 +1,10 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import knex, { type Knex } from 'knex'
-import { describeServer, explainConnectionError } from './db.ts'
-import { errorCode, HomeportError } from './errors.ts'
-import { sqlFolder } from './sql.ts'
+import type pg from 'pg'
+import { describeServer, explainConnectionError, sessionOptions } from './db.ts'
+import { errorCode, errorMessage, HomeportError } from './errors.ts'
+import { loadSql, sqlFolder } from './sql.ts'
 
 const table = 'homeport_migrations'
 
@@ -29,8 +30,20 @@ const migrationSource: Knex.MigrationSource<string> = {
 function openKnex(connectionString: string): Knex {
   return knex({
     client: 'pg',
-    connection: { connectionString, application_name: 'homeport migrate', connectionTimeoutMillis: 10_000 },
-    pool: { min: 0, max: 2 },
+    connection: {
+      connectionString,
+      application_name: 'homeport migrate',
+      connectionTimeoutMillis: 10_000,
+      options: sessionOptions,
+    },
+    pool: {
+      min: 0,
+      max: 2,
+      // Our tables go to public, and pgvector is found where it is, whatever path the role has.
+      afterCreate: (client: pg.Client, done: (error?: Error) => void) => {
+        client.query(loadSql('checks/pin-search-path')).then(() => done(), done)
+      },
+    },
     migrations: { migrationSource, tableName: table },
     // Its own messages repeat SQL; ours come from the error that is thrown.
     log: {
@@ -100,15 +113,21 @@ function explainMigrationError(error: unknown, connectionString: string): Homepo
       cause: error,
     })
   }
-  if (code === '42501') {
+  if (code === '42501' && /extension "vector"/.test(errorMessage(error))) {
     return new HomeportError(
-      'MIGRATION_DENIED',
-      `this role may not create the tables or the extension in ${where}`,
+      'EXTENSION_DENIED',
+      `this role may not create the extension vector in ${where}`,
       {
-        hint: 'run it with the owner of the database; as a superuser once: create extension vector',
+        hint: 'as a superuser in that database, once: create extension vector;  then run ops migrate again',
         cause: error,
       },
     )
+  }
+  if (code === '42501') {
+    return new HomeportError('MIGRATION_DENIED', `this role may not create the tables in ${where}`, {
+      hint: 'run it with the owner of the database',
+      cause: error,
+    })
   }
   return new HomeportError('MIGRATION_FAILED', `a migration failed in ${where}`, {
     hint: 'the transaction was rolled back; correct the cause and run ops migrate again',

@@ -5,6 +5,7 @@ import { ingestProgram } from './commands/program.ts'
 let endedBy: number | undefined
 process.once('SIGINT', () => (endedBy = 130))
 process.once('SIGTERM', () => (endedBy = 143))
+process.once('SIGHUP', () => (endedBy = 129))
 
 const exitCode = await runProgram({ ...ingestProgram, argv: process.argv.slice(2) })
 process.exitCode = exitCode === 0 ? 0 : (endedBy ?? exitCode)

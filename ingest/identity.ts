@@ -1,12 +1,12 @@
 import { createHash, type Hash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
+import { readInputPieces } from './readers/input-file.ts'
 import type { SegmentDraft } from './transcript.ts'
 
 /**
  * Part of every input's hash: raise it when reading, chunking or counting changes what a transcript
  * becomes, and the next run reads every file again (and still writes only what differs).
  */
-export const pipelineVersion = 1
+export const pipelineVersion = 2
 
 /** The files that decide what a source becomes. */
 export interface InputFiles {
@@ -19,7 +19,9 @@ export interface InputFiles {
 
 /**
  * sha256 over the pipeline's version and the bytes of the transcript and its metadata, each framed by its
- * length. Reads in pieces, so a file of any size takes little memory.
+ * length. Reads in pieces, so a large file takes little memory.
+ *
+ * @throws ReadError FILE_UNREADABLE, FILE_TOO_LARGE
  */
 export async function hashInput(files: Pick<InputFiles, 'path' | 'metadataPath'>): Promise<Buffer> {
   const hash = createHash('sha256').update(`homeport ${pipelineVersion}\n`)
@@ -31,10 +33,10 @@ export async function hashInput(files: Pick<InputFiles, 'path' | 'metadataPath'>
 async function hashFile(hash: Hash, path: string): Promise<void> {
   const inner = createHash('sha256')
   let lengthBytes = 0
-  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 18 }) as AsyncIterable<Buffer>) {
-    inner.update(chunk)
-    lengthBytes += chunk.length
-  }
+  await readInputPieces(path, (piece) => {
+    inner.update(piece)
+    lengthBytes += piece.length
+  })
   hash.update(`${lengthBytes} `).update(inner.digest())
 }
 

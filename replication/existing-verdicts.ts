@@ -1,4 +1,5 @@
 import { publicationName } from '../core/published-tables.ts'
+import { identifier } from '../core/sql.ts'
 import type { Finding } from './finding.ts'
 import type { PublicationState } from './publication.ts'
 import type { PublicRights } from './role-facts.ts'
@@ -55,7 +56,7 @@ export function judgeExisting(existing: Existing): Finding[] {
 /** What the read-only role may still do because everybody may, and this role cannot change it. */
 export function judgePublicRights(rights: PublicRights, facts: ServerFacts): Finding[] {
   const left = [
-    ...(facts.superuser ? [] : rights.largeObjectWriters.map((name) => `call ${name}`)),
+    ...(facts.superuser || rights.largeObjectWriters.length === 0 ? [] : ['make large objects']),
     ...(facts.ownsDatabase || !rights.temporary ? [] : ['make temporary tables']),
     ...(facts.ownsDatabase || !rights.createInSchema ? [] : ['make tables']),
   ]
@@ -66,7 +67,18 @@ export function judgePublicRights(rights: PublicRights, facts: ServerFacts): Fin
       side: 'cloud',
       severity: 'warning',
       message: `${facts.role} may not take it from everybody, the read-only role included, to ${left.join(', ')}`,
-      fix: 'harmless to the content; an administrator can revoke it from public',
+      fix: `harmless to the content; a superuser can take it away there: ${revocations(rights, facts).join('; ')}`,
     },
+  ]
+}
+
+function revocations(rights: PublicRights, facts: ServerFacts): string[] {
+  const functions = rights.largeObjectWriters.join(', ')
+  return [
+    ...(facts.superuser || functions === '' ? [] : [`revoke execute on function ${functions} from public`]),
+    ...(facts.ownsDatabase || !rights.temporary
+      ? []
+      : [`revoke temporary on database ${identifier(facts.database).sql} from public`]),
+    ...(facts.ownsDatabase || !rights.createInSchema ? [] : ['revoke create on schema public from public']),
   ]
 }

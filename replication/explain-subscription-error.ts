@@ -16,10 +16,10 @@ const explanations: readonly Explanation[] = [
     hint: 'run ops setup-replication again, which sets it; if it goes on, another server answers at that address',
   },
   {
-    pattern: /no pg_hba\.conf entry/i,
+    pattern: /no pg_hba\.conf entry|pg_hba\.conf rejects connection/i,
     code: 'REPLICATION_NOT_ADMITTED',
     message: 'the primary does not admit the cloud server',
-    hint: 'add to pg_hba.conf of the primary: hostssl DATABASE ROLE CLOUD-ADDRESS/32 scram-sha-256, then: select pg_reload_conf()',
+    hint: 'add to pg_hba.conf of the primary, above any line that rejects it: hostssl DATABASE ROLE CLOUD-ADDRESS/32 scram-sha-256, then: select pg_reload_conf()',
   },
   {
     pattern: /could not translate host name/i,
@@ -38,6 +38,12 @@ const explanations: readonly Explanation[] = [
     code: 'REPLICATION_NO_ROUTE',
     message: 'the cloud server cannot reach the address in REPLICATION_DATABASE_URL',
     hint: 'the cloud must be able to open a connection to your home: a VPN such as WireGuard, or a forwarded port',
+  },
+  {
+    pattern: /invalid connection option|invalid \w+ value|invalid connection string/i,
+    code: 'REPLICATION_PARAMETER',
+    message: 'the cloud server does not understand an option of REPLICATION_DATABASE_URL',
+    hint: 'after the "?" it may have the words of libpq, such as sslmode=require',
   },
   {
     pattern: /\bSSL\b|certificate/i,
@@ -68,7 +74,7 @@ const explanations: readonly Explanation[] = [
 
 /** Says in plain words, without the connection string, why the cloud could not subscribe. */
 export function explainSubscriptionError(error: unknown): HomeportError {
-  const text = errorMessage(error)
+  const text = errorMessage(error).trim()
   const found = explanations.find((one) => one.pattern.test(text))
   if (found !== undefined)
     return new HomeportError(found.code, found.message, { hint: found.hint, cause: error })

@@ -35,22 +35,33 @@ function judgeSubscription(health: ReplicationHealth): Finding[] {
   if (subscription === null) {
     return [finding('NO_SUBSCRIPTION', 'the cloud does not follow the primary', 'ops setup-replication')]
   }
-  const errors = (workers?.applyErrors ?? 0) + (workers?.syncErrors ?? 0)
   if (!subscription.enabled) {
     return [
       finding(
         'SUBSCRIPTION_DISABLED',
-        `an error has switched the subscription off (${errors} so far)`,
-        'the log of the cloud server names it; correct it, then ops setup-replication',
+        'the subscription is switched off',
+        'ops setup-replication switches it on; the log of the cloud server says whether an error did it',
       ),
     ]
   }
   const found: Finding[] = []
-  if ((workers?.applyPid ?? null) === null) {
+  // A worker that met an error is gone until its next attempt, or has not come far since. One that
+  // cannot even connect is not counted.
+  const stands = (workers?.applyPid ?? null) === null || (health.lag.seconds ?? 0) > 0
+  if (health.newApplyErrors > 0 && stands) {
+    found.push(
+      finding(
+        'SUBSCRIPTION_FAILING',
+        `a change of the primary cannot be applied (${health.newApplyErrors} attempts failed just now, ${workers?.applyErrors ?? 0} in all)`,
+        'the log of the cloud server names the row and the reason; take what is in its way out of the cloud, and it goes on by itself',
+      ),
+    )
+  } else if ((workers?.applyPid ?? null) === null) {
     found.push(
       finding(
         'SUBSCRIPTION_NOT_RUNNING',
-        'no worker of the subscription runs: the cloud cannot reach the primary',
+        'no worker of the subscription runs: the cloud cannot reach the primary' +
+          ((workers?.applyErrors ?? 0) > 0 ? ', or a change of it cannot be applied' : ''),
         'check REPLICATION_DATABASE_URL and the way from the cloud to the primary; the log of the cloud server says more',
       ),
     )
@@ -158,7 +169,7 @@ export function judgeTables(tables: readonly TableVerification[]): Finding[] {
           ? `${table.table} is not what the primary has`
           : `${table.table}: ${table.reason ?? 'not settled'}`,
         fix: drift
-          ? 'the differing keys are listed by ops monitor --once'
+          ? 'ops monitor --once lists the keys; to copy everything anew: ops teardown-replication, empty the tables on the cloud, ops setup-replication'
           : 'run it again when less is written',
       },
     ]

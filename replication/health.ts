@@ -9,6 +9,8 @@ import { planVectorIndex, readVectorIndexState, vectorIndexName } from './vector
 export interface ReplicationHealth {
   subscription: Omit<SubscriptionState, 'connection'> | null
   workers: SubscriptionWorkers | null
+  /** errors of the apply worker since the look before this one; 0 when this is the first */
+  newApplyErrors: number
   /** the slot of this cloud's subscription */
   slot: SlotFacts | null
   /** slots of ours that this cloud does not use: of other clouds, or left over */
@@ -22,7 +24,11 @@ export interface ReplicationHealth {
   index: { model: number; name: string; present: boolean } | null
 }
 
-export async function readHealth(primary: Queryable, cloud: Queryable): Promise<ReplicationHealth> {
+export async function readHealth(
+  primary: Queryable,
+  cloud: Queryable,
+  before?: ReplicationHealth,
+): Promise<ReplicationHealth> {
   const [subscription, workers, slots, ours, theirs, vectors] = await Promise.all([
     readSubscription(cloud),
     readSubscriptionWorkers(cloud),
@@ -36,6 +42,7 @@ export async function readHealth(primary: Queryable, cloud: Queryable): Promise<
   return {
     subscription: subscription === null ? null : withoutSecret(subscription),
     workers,
+    newApplyErrors: before === undefined ? 0 : countNewErrors(before.workers, workers),
     slot,
     otherSlots: slots.filter((one) => one !== slot),
     lag: {
@@ -47,6 +54,11 @@ export async function readHealth(primary: Queryable, cloud: Queryable): Promise<
         ? null
         : { model: active.id, name: vectorIndexName(active.id), present: planVectorIndex(vectors).present },
   }
+}
+
+/** Counters can also begin anew. */
+function countNewErrors(before: SubscriptionWorkers | null, now: SubscriptionWorkers | null): number {
+  return Math.max(0, (now?.applyErrors ?? 0) - (before?.applyErrors ?? 0))
 }
 
 type BeatSeen = { beat: string; beatAt: Date; ageSeconds: number } | null

@@ -46,13 +46,14 @@ export async function readSubscriptionWorkers(cloud: Queryable): Promise<Subscri
 /**
  * Waits until every table of the subscription is copied and follows.
  *
- * @throws HomeportError SUBSCRIPTION_DISABLED when an error has switched it off, COPY_TIMEOUT.
+ * @throws HomeportError SUBSCRIPTION_DISABLED, COPY_FAILS after three attempts, COPY_TIMEOUT.
  */
 export async function waitForInitialCopy(options: WaitForCopyOptions): Promise<CopyProgress> {
   const startedAt = performance.now()
   const seen = new Map<string, number>()
   let movedAt = startedAt
   let lastState = ''
+  const syncErrorsBefore = (await readSubscriptionWorkers(options.cloud))?.syncErrors ?? 0
   for (;;) {
     const tables = await readSubscriptionTables(options.cloud)
     for (const table of tables) {
@@ -68,7 +69,7 @@ export async function waitForInitialCopy(options: WaitForCopyOptions): Promise<C
       return progress
     }
     const stalled = now - movedAt > (options.stallMs ?? 15_000)
-    progress.stall = await findStall(options.cloud, tables, stalled)
+    progress.stall = await findStall(options.cloud, tables, stalled, syncErrorsBefore)
     options.onProgress?.(progress)
     if (options.timeoutMs !== undefined && now - startedAt > options.timeoutMs) {
       throw new HomeportError(
@@ -101,6 +102,7 @@ async function findStall(
   cloud: Queryable,
   tables: readonly SubscriptionTable[],
   stalled: boolean,
+  syncErrorsBefore: number,
 ): Promise<string | null> {
   const subscription = await readSubscription(cloud)
   if (subscription === null) {
@@ -109,12 +111,19 @@ async function findStall(
     })
   }
   if (!subscription.enabled) {
-    throw new HomeportError('SUBSCRIPTION_DISABLED', 'an error has switched the subscription off', {
-      hint: 'the log of the cloud server names it; correct it and run ops setup-replication again',
+    throw new HomeportError('SUBSCRIPTION_DISABLED', 'the subscription is switched off', {
+      hint: 'the log of the cloud server says whether an error did it; run ops setup-replication again',
     })
   }
-  if (!stalled) return null
-  return explainStall(tables, await readSubscriptionWorkers(cloud))
+  const workers = await readSubscriptionWorkers(cloud)
+  const failed = Math.max(0, (workers?.syncErrors ?? 0) - syncErrorsBefore)
+  if (failed >= 3) {
+    const waiting = tables.filter((table) => table.state !== 'r').map((table) => table.table)
+    throw new HomeportError('COPY_FAILS', `copying ${waiting.join(', ')} has failed ${failed} times`, {
+      hint: 'the log of the cloud server names the reason; correct it: the copy goes on by itself, and ops setup-replication watches it',
+    })
+  }
+  return stalled ? explainStall(tables, workers) : null
 }
 
 /** Why an initial copy does not move, from what the cloud server shows. */

@@ -7,6 +7,9 @@ import type { Finding } from './finding.ts'
 import { judgeHealth, judgeTables, type HealthLimits } from './health-verdicts.ts'
 import { readHealth, type ReplicationHealth } from './health.ts'
 import { beat, waitForCloud } from './heartbeat.ts'
+import { readServerFacts } from './server-facts.ts'
+import { refuseWrongServers } from './server-verdicts.ts'
+import { pinSearchPath } from './servers.ts'
 import { verifyTables, type TableVerification } from './verify/verify-tables.ts'
 
 /** One look at replication. */
@@ -45,8 +48,9 @@ export async function checkReplication(options: CheckOptions): Promise<MonitorRe
     ...signal,
     fenceTimeoutMs,
   })
-  const health = await readHealth(options.primary, options.cloud)
-  if (travelled !== null) health.lag.seconds = travelled
+  const health = await readHealth(options.primary, options.cloud, before)
+  // One that arrived shows that what failed meanwhile is over.
+  if (travelled !== null) Object.assign(health, { newApplyErrors: 0 }).lag.seconds = travelled
   const findings = [...judgeHealth(health, options.limits), ...judgeTables(tables)]
   const ok = findings.every((finding) => finding.severity !== 'error')
   return { at: new Date().toISOString(), ok, health, tables, findings }
@@ -96,7 +100,7 @@ export interface RunMonitorOptions {
  */
 export async function runMonitor(options: RunMonitorOptions): Promise<void> {
   const pool = (connectionString: string): pg.Pool =>
-    createPool({ connectionString, applicationName: 'homeport monitor', max: 3 })
+    createPool({ connectionString, applicationName: 'homeport monitor', max: 3, onConnect: pinSearchPath })
   const primary = pool(options.primaryUrl)
   const cloud = pool(options.cloudUrl)
   const say = (event: MonitorEvent['event'], message: string): void => {
@@ -106,19 +110,26 @@ export async function runMonitor(options: RunMonitorOptions): Promise<void> {
   const known = new Map<string, string>()
   let unreachable = ''
   let verifyAt = 0
+  let areKnown = false
+  let last: ReplicationHealth | undefined
   try {
     while (!options.signal.aborted) {
       try {
+        // Before the first beat: one that is written into the cloud is damage.
+        if (!areKnown) refuseWrongServers(await readServerFacts(primary), await readServerFacts(cloud))
+        areKnown = true
         const due = performance.now() >= verifyAt
-        const findings = due
+        const { findings, health } = due
           ? await verifyAndPrune(options, primary, cloud, say)
-          : await beatAndLook(options, primary, cloud)
+          : await beatAndLook(options, primary, cloud, last)
+        last = health
         if (due) verifyAt = performance.now() + (options.verifySeconds ?? 300) * 1000
         if (unreachable !== '') say('reached', 'both servers answer again')
         unreachable = ''
         sayChanges(known, findings, due, say)
       } catch (error) {
         if (options.signal.aborted) break
+        if (error instanceof HomeportError && error.exitCode === 2) throw error
         const message = errorMessage(error)
         if (message !== unreachable) say('unreachable', message)
         unreachable = message
@@ -132,6 +143,7 @@ export async function runMonitor(options: RunMonitorOptions): Promise<void> {
   }
 }
 
+type Look = Pick<MonitorReport, 'findings' | 'health'>
 type Say = (event: MonitorEvent['event'], message: string) => void
 
 async function verifyAndPrune(
@@ -139,23 +151,24 @@ async function verifyAndPrune(
   primary: pg.Pool,
   cloud: pg.Pool,
   say: Say,
-): Promise<readonly Finding[]> {
+): Promise<Look> {
   const limits = options.limits === undefined ? {} : { limits: options.limits }
   const report = await checkReplication({ primary, cloud, signal: options.signal, ...limits })
   say('verified', summarize(report))
   const pruned = await pruneTombstones(primary)
   if (pruned > 0) say('pruned', `${pruned} tombstones older than 7 days`)
-  return report.findings
+  return report
 }
 
 async function beatAndLook(
   options: RunMonitorOptions,
   primary: pg.Pool,
   cloud: pg.Pool,
-): Promise<readonly Finding[]> {
-  const health = await readHealth(primary, cloud)
+  last: ReplicationHealth | undefined,
+): Promise<Look> {
+  const health = await readHealth(primary, cloud, last)
   await beat(primary)
-  return judgeHealth(health, options.limits)
+  return { health, findings: judgeHealth(health, options.limits) }
 }
 
 /** Tells what is new and what is over. Drift is looked for only by a verification. */

@@ -1,4 +1,5 @@
 import type { PublishedTable } from '../core/published-tables.ts'
+import { identifier } from '../core/sql.ts'
 import type { Credentials } from './credentials.ts'
 import type { Finding, Side } from './finding.ts'
 import type { RoleState } from './role-facts.ts'
@@ -152,6 +153,14 @@ export function judgeRole(input: RoleInput): Finding[] {
       `correct the database in ${input.setting}`,
     )
   }
+  if (/^pg_|^(public|none)$/.test(role) || Buffer.byteLength(role) > 63) {
+    complain(
+      'ROLE_NAME',
+      `${input.setting} names a role that Postgres does not take: ${role.slice(0, 63)}`,
+      'at most 63 bytes, not "public" or "none", and not beginning with "pg_"',
+    )
+    return findings
+  }
   if (role === input.server.role) {
     complain('ROLE_CONFLICT', `${input.setting} names ${role}, which owns the tables`, another)
     return findings
@@ -162,10 +171,23 @@ export function judgeRole(input: RoleInput): Finding[] {
       complain(
         'MAY_NOT_CREATE_ROLE',
         `the role ${role} of ${input.setting} does not exist, and ${input.server.role} may not create it`,
-        `as an administrator there: create role ${role} ${rights} password '...'`,
+        `as an administrator there: create role ${identifier(role).sql} ${rights} password '...'`,
       )
     }
     return findings
+  }
+  const lacks = [
+    ...(facts.login ? [] : ['may not log in']),
+    ...(facts.replication || input.side === 'cloud' ? [] : ['may not replicate']),
+    ...(input.state.passwordMatches === false ? ['has another password'] : []),
+  ]
+  if (lacks.length > 0 && !facts.mayAlter) {
+    const rights = input.side === 'primary' ? 'login replication' : 'login'
+    complain(
+      'MAY_NOT_ALTER_ROLE',
+      `the role ${role} of ${input.setting} ${lacks.join(' and ')}, and ${input.server.role} may not alter it`,
+      `as an administrator there: alter role ${identifier(role).sql} ${rights} password '...'`,
+    )
   }
   const powers = [
     ...(facts.superuser ? ['is a superuser'] : []),
@@ -217,14 +239,16 @@ function judgeTable(side: Side, table: PublishedTable, facts: TableFacts | undef
     complain('COLUMN_MISSING', `${table.name} lacks ${missing.join(', ')}`, 'ops migrate')
   }
   const unknown = [...has].filter((column) => !table.columns.includes(column))
+  const required = facts.columns.some((column) => column.required && unknown.includes(column.column))
+  const stops = side === 'primary' || required
   if (unknown.length > 0) {
     complain(
       'COLUMN_UNKNOWN',
       `${table.name} has columns that Homeport does not know: ${unknown.join(', ')}`,
-      side === 'primary'
+      stops
         ? `they stop the subscription: alter table ${table.name} drop column ..., or keep them in a table of your own`
         : `they stay empty: alter table ${table.name} drop column ...`,
-      side === 'primary' ? 'error' : 'warning',
+      stops ? 'error' : 'warning',
     )
   }
   if (facts.rowSecurity) {
@@ -234,10 +258,11 @@ function judgeTable(side: Side, table: PublishedTable, facts: TableFacts | undef
       `alter table ${table.name} disable row level security`,
     )
   }
-  if (side === 'primary' && !facts.owned) {
+  if (!facts.owned) {
+    const denied = side === 'primary' ? 'publish it' : 'let the subscription fill it'
     complain(
       'NOT_OWNER',
-      `this role does not own ${table.name} and may not publish it`,
+      `this role does not own ${table.name} and may not ${denied}`,
       'use the owner of the tables',
     )
   }
@@ -284,8 +309,19 @@ export function filterColumns(table: PublishedTable): string[] {
 }
 
 /** Copying into tables that have rows would collide at the first key that both have. */
-export function judgeFilledTables(filled: readonly string[]): Finding[] {
+export function judgeFilledTables(filled: readonly string[], ingested = false): Finding[] {
   if (filled.length === 0) return []
+  if (ingested) {
+    return [
+      {
+        code: 'CLOUD_INGESTED',
+        side: 'cloud',
+        severity: 'error',
+        message: "its content was ingested there: this looks like a primary, and its rows are nobody's copy",
+        fix: 'LOCAL_DATABASE_URL is the primary at home, PRODUCTION_DATABASE_URL the cloud: are they swapped?',
+      },
+    ]
+  }
   return [
     {
       code: 'CLOUD_NOT_EMPTY',

@@ -10,6 +10,8 @@ export interface RoleFacts {
   createDatabase: boolean
   bypassRowSecurity: boolean
   login: boolean
+  /** whether the asking role may alter it */
+  mayAlter: boolean
   connectionLimit: number
   /** name=value */
   settings: readonly string[]

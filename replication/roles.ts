@@ -30,7 +30,7 @@ export function planReplicationRole(input: RolePlanInput): Step[] {
   const steps: Step[] = []
   if (input.state.facts === null) {
     steps.push(withVerifier('primary', 'create the replication role', 'roles/create-replication-role', input))
-  } else {
+  } else if (input.state.facts.mayAlter) {
     if (input.state.passwordMatches !== true) {
       steps.push(
         withVerifier(
@@ -57,7 +57,7 @@ export function planReaderRole(input: RolePlanInput): Step[] {
   const limit = fragment(String(readerConnections))
   if (facts === null) {
     steps.push(withVerifier('cloud', 'create the read-only role', 'roles/create-reader', input, { limit }))
-  } else {
+  } else if (facts.mayAlter) {
     if (input.state.passwordMatches !== true) {
       steps.push(
         withVerifier('cloud', 'give the read-only role the password of its URL', 'roles/set-password', input),
@@ -69,12 +69,27 @@ export function planReaderRole(input: RolePlanInput): Step[] {
       steps.push({ side: 'cloud', what: 'limit its connections', sql })
     }
   }
-  for (const [setting, value] of readerSettings) {
+  const settings = facts?.mayAlter === false ? [] : readerSettings
+  for (const [setting, value] of settings) {
     if (facts?.settings.includes(`${setting}=${value}`) === true) continue
     const sql = renderSql('roles/set-setting', { role, setting: fragment(setting), value: literal(value) })
     steps.push({ side: 'cloud', what: `set ${setting} for it`, sql })
   }
-  return [...steps, ...planGrants('cloud', input)]
+  return [...steps, ...planSearchPath(input), ...planGrants('cloud', input)]
+}
+
+/** Where pgvector is not in public, a new role would not find its operators. */
+function planSearchPath(input: RolePlanInput): Step[] {
+  const schema = input.pgvectorSchema
+  if (schema === null || schema === 'public' || input.state.facts?.mayAlter === false) return []
+  if (input.state.facts?.settings.includes(`search_path=public, ${schema}`) === true) return []
+  const value = joinSql(['public', schema].map(identifier))
+  const sql = renderSql('roles/set-setting', {
+    role: identifier(input.role),
+    setting: fragment('search_path'),
+    value,
+  })
+  return [{ side: 'cloud', what: `let it find pgvector in ${schema}`, sql }]
 }
 
 /** Takes from PUBLIC what would let any role write: temporary tables, new tables, large objects. */

@@ -31,6 +31,10 @@ export interface ServerFacts {
   syncWorkers: number
   slotWalKeepSize: string
   passwordEncryption: string
+  /** its database has our subscription */
+  follows: boolean
+  /** its database has our publication */
+  publishes: boolean
   superuser: boolean
   replication: boolean
   createRole: boolean

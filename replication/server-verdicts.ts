@@ -1,4 +1,4 @@
-import type { Finding, Side } from './finding.ts'
+import { refuseOnErrors, type Finding, type Side } from './finding.ts'
 import { compareVersions, isSameServer, majorVersion, type ServerFacts } from './server-facts.ts'
 
 /** halfvec came with 0.7.0. */
@@ -86,20 +86,42 @@ function judgePgvector(side: Side, facts: ServerFacts): Finding[] {
   return []
 }
 
-/** One server may not be both sides: a subscription inside one cluster waits for itself for ever. */
+/**
+ * One server may not be both sides: a subscription inside one cluster waits for itself for ever. And
+ * neither may be the other: a heartbeat that is written in the cloud stops the subscription.
+ */
 export function judgeServerPair(primary: ServerFacts, cloud: ServerFacts): Finding[] {
-  if (!isSameServer(primary, cloud)) return []
-  const what =
-    primary.databaseOid === cloud.databaseOid
-      ? 'LOCAL_DATABASE_URL and PRODUCTION_DATABASE_URL are the same database'
-      : 'LOCAL_DATABASE_URL and PRODUCTION_DATABASE_URL are two databases of the same server'
-  return [
-    {
-      code: 'SAME_SERVER',
-      side: 'cloud',
-      severity: 'error',
-      message: what,
-      fix: 'put the address of the second server into PRODUCTION_DATABASE_URL',
-    },
+  const finding = (code: string, side: Side, message: string, fix: string): Finding[] => [
+    { code, side, severity: 'error', message, fix },
   ]
+  if (isSameServer(primary, cloud)) {
+    const what =
+      primary.databaseOid === cloud.databaseOid ? 'the same database' : 'two databases of the same server'
+    return finding(
+      'SAME_SERVER',
+      'cloud',
+      `LOCAL_DATABASE_URL and PRODUCTION_DATABASE_URL are ${what}`,
+      'put the address of the second server into PRODUCTION_DATABASE_URL',
+    )
+  }
+  const right = 'LOCAL_DATABASE_URL is the primary at home, PRODUCTION_DATABASE_URL the cloud'
+  if (primary.follows) {
+    const what = 'LOCAL_DATABASE_URL leads to a cloud: it has the subscription that follows a primary'
+    return finding('SIDES_SWAPPED', 'primary', what, right)
+  }
+  if (cloud.publishes && !cloud.follows) {
+    const what = 'PRODUCTION_DATABASE_URL leads to a primary: it has the publication that clouds follow'
+    return finding(
+      'SIDES_SWAPPED',
+      'cloud',
+      what,
+      `${right}; if it is the cloud: drop publication homeport there`,
+    )
+  }
+  return []
+}
+
+/** @throws HomeportError SAME_SERVER or SIDES_SWAPPED, exit 2. */
+export function refuseWrongServers(primary: ServerFacts, cloud: ServerFacts): void {
+  refuseOnErrors(judgeServerPair(primary, cloud), 'these servers cannot be used')
 }

@@ -1,5 +1,7 @@
 import type pg from 'pg'
-import { createPool, explainConnectionError, type PoolOptions } from '../core/db.ts'
+import { connect, createPool, explainConnectionError, type PoolOptions, type Queryable } from '../core/db.ts'
+import { HomeportError } from '../core/errors.ts'
+import { loadSql } from '../core/sql.ts'
 import type { Side } from './finding.ts'
 import { readServerFacts, type ServerFacts } from './server-facts.ts'
 
@@ -21,14 +23,34 @@ export interface ServerUrls {
  * @throws HomeportError DATABASE_UNREACHABLE; the pool is closed then.
  */
 export async function openServer(side: Side, url: string): Promise<Server> {
-  const options: PoolOptions = { connectionString: url, applicationName: 'homeport ops', max: 4 }
+  const options: PoolOptions = {
+    connectionString: url,
+    applicationName: 'homeport ops',
+    max: 4,
+    onConnect: pinSearchPath,
+  }
   const pool = createPool(options)
   try {
+    // A pool keeps the socket of a handshake that was broken off for want of a password.
+    if (new URL(url).password === '') await (await connect(options)).end()
     return { side, url, pool, facts: await readServerFacts(pool) }
   } catch (error) {
     await pool.end()
-    throw explainConnectionError(error, options)
+    throw nameSetting(side, error instanceof HomeportError ? error : explainConnectionError(error, options))
   }
+}
+
+const settingOf = { primary: 'LOCAL_DATABASE_URL', cloud: 'PRODUCTION_DATABASE_URL' } as const
+
+/** The same error with the name of the setting that has the URL. */
+function nameSetting(side: Side, error: HomeportError): HomeportError {
+  const setting = settingOf[side]
+  const hint = error.hint?.replace('the URL', setting)
+  return new HomeportError(error.code, `${setting}: ${error.message}`, {
+    exitCode: error.exitCode,
+    cause: error.cause,
+    ...(hint === undefined ? {} : { hint }),
+  })
 }
 
 /** Both servers for the length of `work`. */
@@ -50,4 +72,9 @@ export async function withServers<T>(
       opened.map((one) => (one.status === 'fulfilled' ? one.value.pool.end() : Promise.resolve())),
     )
   }
+}
+
+/** Our tables are in public and pgvector where it is, whatever path the database or the role has. */
+export async function pinSearchPath(client: Queryable): Promise<void> {
+  await client.query(loadSql('checks/pin-search-path'))
 }

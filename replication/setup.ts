@@ -3,11 +3,13 @@ import {
   publishedTables as allPublishedTables,
   type PublishedTable,
 } from '../core/published-tables.ts'
+import { HomeportError } from '../core/errors.ts'
 import { identifier, renderSql } from '../core/sql.ts'
 import { applySteps } from './apply-steps.ts'
-import { parseCredentials, toConninfo, type Credentials } from './credentials.ts'
+import { checkParameters, parseCredentials, toConninfo, type Credentials } from './credentials.ts'
 import { judgeExisting, judgePublicRights } from './existing-verdicts.ts'
 import { refuseOnErrors, type Finding } from './finding.ts'
+import { waitForCloud } from './heartbeat.ts'
 import { waitForInitialCopy, type CopyProgress } from './initial-copy.ts'
 import {
   judgeCloudSettings,
@@ -18,13 +20,15 @@ import {
 } from './preflight.ts'
 import { planPublication, readPublication, type PublicationState } from './publication.ts'
 import { readPublicRights, readRoleState, type PublicRights, type RoleState } from './role-facts.ts'
+import { judgeReaderUrl, proveConnection } from './prove-urls.ts'
 import { planPublicRights, planReaderRole, planReplicationRole } from './roles.ts'
 import { judgeServer, judgeServerPair } from './server-verdicts.ts'
 import { withServers, type Server } from './servers.ts'
 import { readSlots, slotNameFor, type SlotFacts } from './slot.ts'
 import type { Step } from './step.ts'
 import { planSubscription, readSubscription, wantsBinary, type SubscriptionState } from './subscription.ts'
-import { countRows, readFilledTables, readTableFacts } from './table-facts.ts'
+import { countRows, hasIngested, readFilledTables, readTableFacts } from './table-facts.ts'
+import { judgeAddresses } from './url-verdicts.ts'
 import { ensureVectorIndex, type VectorIndexReport } from './vector-index.ts'
 
 export interface SetupOptions {
@@ -41,6 +45,8 @@ export interface SetupOptions {
   tables?: readonly PublishedTable[]
   copyTimeoutMs?: number
   slotTimeoutMs?: number
+  /** how long the cloud may take to begin reading the slot (default 20 s) */
+  connectTimeoutMs?: number
   signal?: AbortSignal
   onWarning?: (finding: Finding) => void
   onStep?: (step: Step) => void
@@ -89,9 +95,26 @@ export async function setupReplication(options: SetupOptions): Promise<SetupRepo
     for (const warning of warnings) options.onWarning?.(warning)
     refuseOnErrors(situation.findings, 'replication cannot be set up yet')
     const steps = planSetup(situation, tables)
-    const report = { changed: steps.length > 0, steps, warnings, slot: situation.slot }
+    const changed = steps.some((step) => step.repeated !== true)
+    const report = { changed, steps, warnings, slot: situation.slot }
     if (options.dryRun === true) return { ...report, copy: null, index: null }
     await applySteps(steps, { ...options, primary, cloud })
+    if (steps.some((step) => step.connects === true)) {
+      await proveConnection({
+        primary,
+        cloud,
+        slot: situation.slot,
+        isNew: situation.subscription === null,
+        before: situation.subscription?.connection ?? null,
+        pidBefore: situation.slots.find((slot) => slot.name === situation.slot)?.activePid ?? null,
+        ...(options.connectTimeoutMs === undefined ? {} : { timeoutMs: options.connectTimeoutMs }),
+        ...(options.signal === undefined ? {} : { signal: options.signal }),
+      })
+    }
+    for (const warning of await judgeReaderUrl(options.readerUrl, cloud)) {
+      warnings.push(warning)
+      options.onWarning?.(warning)
+    }
     const copy = await waitForInitialCopy({
       cloud: cloud.pool,
       ...(options.copyTimeoutMs === undefined ? {} : { timeoutMs: options.copyTimeoutMs }),
@@ -103,6 +126,10 @@ export async function setupReplication(options: SetupOptions): Promise<SetupRepo
       const counts = await countRows(cloud.pool, { tables, published: false })
       copy.rows = [...counts.values()].reduce((sum, count) => sum + count, 0)
       await analyze(cloud, tables)
+    }
+    for (const warning of await judgeFollowing(options, primary, cloud)) {
+      warnings.push(warning)
+      options.onWarning?.(warning)
     }
     const index = await ensureVectorIndex({
       cloud: cloud.pool,
@@ -118,15 +145,17 @@ async function readSituation(
   primary: Server,
   cloud: Server,
 ): Promise<Situation> {
+  const pair = judgeServerPair(primary.facts, cloud.facts)
   const servers = [
     ...judgeServer('primary', primary.facts),
     ...judgeServer('cloud', cloud.facts),
-    ...judgeServerPair(primary.facts, cloud.facts),
+    ...(pair.length > 0 ? pair : judgeAddresses(options)),
   ]
   // What comes next would only confuse on one server, or fail on one that is too old.
   refuseOnErrors(servers, 'replication cannot be set up between these servers')
   const reader = parseCredentials('DATABASE_URL', options.readerUrl)
   const replicator = parseCredentials('REPLICATION_DATABASE_URL', options.replicationUrl)
+  checkParameters('REPLICATION_DATABASE_URL', replicator)
   const subscription = await readSubscription(cloud.pool)
   const slots = await readSlots(primary.pool)
   const slot = subscription?.slot ?? slotNameFor(cloud.facts)
@@ -154,7 +183,7 @@ async function readSituation(
     ...judgeCloudSettings(settings),
     ...roles.flatMap((role) => judgeRole(role)),
     ...judgeSchema({ tables, primary: primaryTables, cloud: cloudTables }),
-    ...judgeFilledTables(filled),
+    ...judgeFilledTables(filled, filled.length > 0 && (await hasIngested(cloud.pool))),
     ...judgeExisting({ subscription, slots, publication, slot }),
     ...judgePublicRights(publicRights, cloud.facts),
   ]
@@ -204,6 +233,22 @@ function planSetup(situation: Situation, tables: readonly PublishedTable[]): Ste
       slotIsLeftOver: situation.slots.some((one) => one.name === situation.slot),
     }),
   ]
+}
+
+/** A subscription can be all as it should be and stand still: at a row it cannot apply, or at a backlog. */
+async function judgeFollowing(options: SetupOptions, primary: Server, cloud: Server): Promise<Finding[]> {
+  const timeoutMs = options.connectTimeoutMs ?? 10_000
+  const signal = options.signal === undefined ? {} : { signal: options.signal }
+  try {
+    await waitForCloud({ primary: primary.pool, cloud: cloud.pool, timeoutMs, ...signal })
+    return []
+  } catch (error) {
+    if (!(error instanceof HomeportError) || error.code !== 'CLOUD_BEHIND') throw error
+    const message = 'all is set up, but the cloud has not caught up yet'
+    return [
+      { code: error.code, side: 'cloud', severity: 'warning', message, fix: 'ops monitor --once says why' },
+    ]
+  }
 }
 
 /** Without it the first searches would plan on an empty table until autovacuum comes by. */

@@ -10,6 +10,10 @@ export interface Step {
   /** what a person or a log may see, when `sql` carries a secret */
   shown?: string
   kind?: 'slot' | 'subscription'
+  /** it sets the address under which the cloud reaches the primary */
+  connects?: boolean
+  /** sets what this role cannot read, so perhaps what it is already: no change to report */
+  repeated?: boolean
   /** the slot that a step of kind slot makes */
   slot?: string
 }

@@ -85,17 +85,12 @@ export function planSubscription(input: SubscriptionPlanInput): Step[] {
       state.connection === null
         ? 'set the connection again (this role may not read what it is)'
         : 'change the connection to the one in REPLICATION_DATABASE_URL'
-    const template = 'replication/set-subscription-connection'
-    steps.push({
-      side: 'cloud',
-      kind: 'subscription',
-      what,
-      sql: renderSql(template, { ...names, connection: literal(input.conninfo) }),
-      shown: renderSql(template, { ...names, connection: literal(input.shownConninfo) }),
-    })
+    const repeated = state.connection === null ? { repeated: true } : {}
+    steps.push({ ...planConnection(input.conninfo, input.shownConninfo), what, ...repeated })
   }
   const streams = ['t', 'p', 'true'].includes(state.streaming)
-  if (state.binary !== input.binary || !streams || !state.disableOnError) {
+  // With disable_on_error a lost connection switches it off for good: the primary's restart is one.
+  if (state.binary !== input.binary || !streams || state.disableOnError) {
     steps.push(alter('set its options', 'set-subscription-options'))
   }
   if (!state.enabled) steps.push(alter('switch it on again', 'enable-subscription'))
@@ -108,6 +103,32 @@ export function planSubscription(input: SubscriptionPlanInput): Step[] {
     })
   }
   return steps
+}
+
+/** The statement that gives the subscription a connection. */
+export function planConnection(conninfo: string, shownConninfo: string): Step {
+  const template = 'replication/set-subscription-connection'
+  const subscription = identifier(subscriptionName)
+  return {
+    side: 'cloud',
+    kind: 'subscription',
+    connects: true,
+    what: 'set its connection',
+    sql: renderSql(template, { subscription, connection: literal(conninfo) }),
+    shown: renderSql(template, { subscription, connection: literal(shownConninfo) }),
+  }
+}
+
+/** The statements that remove the subscription without asking the primary, whose slot stays. */
+export function dropSubscriptionStatements(): string[] {
+  return ['disable-subscription', 'release-slot', 'drop-subscription'].map((template) =>
+    renderSql(`replication/${template}`, { subscription: identifier(subscriptionName) }),
+  )
+}
+
+/** Removes the subscription; its slot on the primary stays. */
+export async function dropSubscription(cloud: Queryable): Promise<void> {
+  for (const sql of dropSubscriptionStatements()) await cloud.query(sql)
 }
 
 function planNewSubscription(input: SubscriptionPlanInput): Step[] {
@@ -136,6 +157,7 @@ function planNewSubscription(input: SubscriptionPlanInput): Step[] {
     {
       side: 'cloud',
       kind: 'subscription',
+      connects: true,
       what: 'subscribe, and copy what is there',
       sql: renderSql(template, { ...names, connection: literal(input.conninfo) }),
       shown: renderSql(template, { ...names, connection: literal(input.shownConninfo) }),

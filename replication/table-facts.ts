@@ -9,6 +9,8 @@ export interface ColumnFacts {
   /** the function that turns a value into its binary wire form, qualified where it must be */
   send: string
   isText: boolean
+  /** a row needs a value for it */
+  required: boolean
 }
 
 /** One published table as a server's catalogue has it. */
@@ -49,6 +51,13 @@ export async function readFilledTables(db: Queryable, names: readonly string[]):
     if (rows[0]?.filled === true) filled.push(name)
   }
   return filled
+}
+
+/** Whether an ingest has ever written here. */
+export async function hasIngested(db: Queryable): Promise<boolean> {
+  const { rows } = await db.query<{ present: boolean }>(loadSql('checks/ingest-table'))
+  if (rows[0]?.present !== true) return false
+  return (await readFilledTables(db, ['ingested_files'])).length > 0
 }
 
 /** Rows of each table: with `published` (on the primary) those that the row filter lets through. */

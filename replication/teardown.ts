@@ -9,7 +9,7 @@ import { readPublication } from './publication.ts'
 import { readRoleState } from './role-facts.ts'
 import { openServer, type Server } from './servers.ts'
 import { readSlots, slotNameFor, type SlotFacts } from './slot.ts'
-import { readSubscription } from './subscription.ts'
+import { dropSubscription, dropSubscriptionStatements, readSubscription } from './subscription.ts'
 
 export interface TeardownOptions {
   primaryUrl: string
@@ -54,18 +54,12 @@ interface Report {
   left: { side: Side; reason: string; sql: string }[]
 }
 
-const subscriptionSteps = [
-  ['disable-subscription', 'switch it off'],
-  ['release-slot', 'forget its slot, so that the primary need not answer'],
-  ['drop-subscription', 'drop it'],
-] as const
-
 /** Returns the name of the slot that the subscription used or would have used. */
 async function tearDownCloud(cloud: Server, options: TeardownOptions, report: Report): Promise<string> {
   const subscription = await readSubscription(cloud.pool)
   if (subscription !== null) {
     options.onStep?.('cloud', `drop the subscription ${subscriptionName}`)
-    for (const [template] of subscriptionSteps) await cloud.pool.query(renderSubscriptionStep(template))
+    await dropSubscription(cloud.pool)
     report.removed.push(`subscription ${subscriptionName}`)
   }
   if (options.roles !== undefined) await dropRole(cloud, 'DATABASE_URL', options.roles.readerUrl, report)
@@ -162,17 +156,11 @@ async function dropRole(server: Server, setting: string, url: string, report: Re
 }
 
 function leaveCloud(reason: string, report: Report): void {
-  for (const [template] of subscriptionSteps) {
-    report.left.push({ side: 'cloud', reason, sql: renderSubscriptionStep(template) })
-  }
+  for (const sql of dropSubscriptionStatements()) report.left.push({ side: 'cloud', reason, sql })
 }
 
 function leavePrimary(reason: string, slot: string | null, report: Report): void {
   const name = slot === null ? [] : [renderSql('replication/drop-slot', { slot: literal(slot) })]
   const drop = renderSql('replication/drop-publication', { publication: identifier(publicationName) })
   for (const sql of [...name, drop]) report.left.push({ side: 'primary', reason, sql })
-}
-
-function renderSubscriptionStep(template: (typeof subscriptionSteps)[number][0]): string {
-  return renderSql(`replication/${template}`, { subscription: identifier(subscriptionName) })
 }

@@ -38,6 +38,8 @@ export interface FallbackStatus {
   /** What searches vectors at this moment. */
   engine: EngineKind
   modelId: number | null
+  /** Why its file is not up to date, as a code. */
+  unsaved?: string
   /** Of what went wrong last, until it goes well. */
   lastError?: string
 }
@@ -90,12 +92,14 @@ class Fallback implements FallbackService {
     const held = this.index.held
     const { ready, segments } = this.index.status()
     const lastError = this.#lastError ?? this.#embedderError
+    const unsaved = this.#keeper.failure
     return {
       ready,
       segments,
       asOf: held?.collection.asOf ?? null,
       engine: held?.engine?.kind ?? 'scan',
       modelId: held?.collection.generation?.id ?? null,
+      ...(unsaved === undefined ? {} : { unsaved }),
       ...(lastError === undefined ? {} : { lastError }),
     }
   }
@@ -223,9 +227,11 @@ class Fallback implements FallbackService {
       this.#embedderError = undefined
       return embedder
     } catch (error) {
-      this.#embedderError = errorCode(error) ?? 'EMBEDDER_FAILED'
-      const facts = { code: this.#embedderError, reason: errorMessage(error) }
-      this.#options.log.warn(facts, 'the in-memory index cannot embed queries: words answer alone')
+      const code = errorCode(error) ?? 'EMBEDDER_FAILED'
+      const level = this.#embedderError === code ? 'debug' : 'warn'
+      this.#embedderError = code
+      const facts = { code, reason: errorMessage(error) }
+      this.#options.log[level](facts, 'the in-memory index cannot embed queries: words answer alone')
       return null
     }
   }

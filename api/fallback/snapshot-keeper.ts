@@ -17,10 +17,16 @@ export class SnapshotKeeper {
   readonly #path: string
   readonly #log: Logger
   #saved: Saved | undefined
+  #failure: string | undefined
 
   constructor({ snapshotPath, log }: { snapshotPath: string; log: Logger }) {
     this.#path = snapshotPath
     this.#log = log
+  }
+
+  /** Why the file is not up to date, as a code, until it can be written. */
+  get failure(): string | undefined {
+    return this.#failure
   }
 
   /** This is what the file holds. */
@@ -42,6 +48,7 @@ export class SnapshotKeeper {
   async save(collection: Collection, watermark: Marks, last: boolean): Promise<void> {
     const saved = this.#saved
     const changed =
+      this.#failure !== undefined ||
       saved?.collection !== collection ||
       saved.version !== collection.version ||
       // Nothing new for hours is news as well, and worth a file when there is no next time.
@@ -54,9 +61,12 @@ export class SnapshotKeeper {
     try {
       await saveSnapshot(this.#path, collection, watermark)
       this.#log.debug({ segments: collection.size }, 'the in-memory index is saved')
+      this.#failure = undefined
     } catch (error) {
-      const facts = { code: errorCode(error), reason: errorMessage(error) }
-      this.#log.warn(facts, 'the snapshot could not be written')
+      const code = errorCode(error) ?? 'SNAPSHOT_WRITE'
+      const level = this.#failure === code ? 'debug' : 'warn'
+      this.#failure = code
+      this.#log[level]({ code, reason: errorMessage(error) }, 'the snapshot could not be written')
     }
   }
 }

@@ -6,13 +6,21 @@ import { problem, ProblemError, problemType, type Problem } from '../problem.ts'
 export function registerProblems(app: FastifyInstance): void {
   app.setErrorHandler<FastifyError>((error, request, reply) => {
     const answer = problemOf(error)
-    if (answer.status >= 500) request.log.error({ err: error, code: answer.code }, 'request failed')
+    // That nobody can answer is logged where it is found out, once: a line a visitor would fill the disk.
+    if (answer.status >= 500 && answer.code !== 'NO_SOURCE') {
+      request.log.error({ err: error, code: answer.code }, 'request failed')
+    }
     if (answer.status === 503) reply.header('retry-after', '2')
     return sendProblem(reply, answer)
   })
-  app.setNotFoundHandler({ preHandler: app.rateLimit() }, (request, reply) =>
-    sendProblem(reply, problem(404, 'NOT_FOUND', `there is no ${request.method} at this address`)),
-  )
+  app.setNotFoundHandler({ preHandler: app.rateLimit() }, (request, reply) => {
+    const url = request.url.split('?', 1)[0] ?? ''
+    if (app.hasRoute({ method: 'GET', url })) {
+      reply.header('allow', 'GET, HEAD')
+      return sendProblem(reply, problem(405, 'METHOD_NOT_ALLOWED', 'only GET and HEAD are understood here'))
+    }
+    return sendProblem(reply, problem(404, 'NOT_FOUND', 'there is nothing at this address'))
+  })
 }
 
 function sendProblem(reply: FastifyReply, answer: Problem): FastifyReply {

@@ -61,6 +61,8 @@ export class FailoverEngine implements SearchEngine {
   #attempt = 0
   #closedAt = Date.now()
   #stopped = false
+  /** Whether the last search found nobody to answer it. */
+  #alone = false
 
   constructor(options: FailoverOptions) {
     this.#options = { deadlineMs: 700, lastResortMs: 2_500, ...options }
@@ -85,12 +87,30 @@ export class FailoverEngine implements SearchEngine {
 
   /** @throws HomeportError NO_SOURCE when neither can answer. */
   async search(request: SearchRequest): Promise<SearchAnswer> {
+    const { log } = this.#options
+    try {
+      const answer = await this.#fromAnyone(request)
+      if (this.#alone) log.info({ source: answer.source }, 'searches are answered again')
+      this.#alone = false
+      return answer
+    } catch (error) {
+      // A line a visitor would fill the disk.
+      if (!this.#alone) log.error({ err: error }, 'no search can be answered')
+      this.#alone = true
+      throw error
+    }
+  }
+
+  async #fromAnyone(request: SearchRequest): Promise<SearchAnswer> {
     const memory = this.#memoryReady()
     if (this.#options.postgres.ready() && (this.#closed() || !memory)) {
       try {
-        return await this.#fromPostgres(request, memory)
+        const answer = await this.#fromPostgres(request, memory)
+        if (!this.#closed()) this.#probeNow()
+        return answer
       } catch (error) {
-        this.#options.log.warn({ err: error }, 'the database did not answer a search')
+        const level = this.#closed() && !this.#alone ? 'warn' : 'debug'
+        this.#options.log[level]({ err: error }, 'the database did not answer a search')
         if (!this.#memoryReady()) throw noSource(error)
       }
     } else if (!memory) throw noSource(undefined)
@@ -142,8 +162,19 @@ export class FailoverEngine implements SearchEngine {
     const delayMs = probeDelayMs(this.#attempt++)
     this.#options.log.warn({ delayMs }, 'answering from memory; the database is tried again soon')
     clearTimeout(this.#probeTimer)
-    this.#probeTimer = setTimeout(() => void this.#probe(), delayMs)
+    this.#probeTimer = setTimeout(() => {
+      this.#probeTimer = undefined
+      void this.#probe()
+    }, delayMs)
     this.#probeTimer.unref()
+  }
+
+  /** A search of a visitor's, who had nobody else to ask, found the database back. */
+  #probeNow(): void {
+    if (this.#stopped || this.#probeTimer === undefined) return
+    clearTimeout(this.#probeTimer)
+    this.#probeTimer = undefined
+    void this.#probe()
   }
 
   async #probe(): Promise<void> {

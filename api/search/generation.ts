@@ -33,12 +33,12 @@ export interface KeeperOptions {
   pool: pg.Pool
   openSentenceModel: OpenSentenceModel
   log: Logger
+  /** A generation that could not be loaded is tried again this often (default 15 s), or when it changes. */
+  retryMs?: number
 }
 
-/** A generation that could not be loaded is tried again this often, or when it changes. */
-const retryMs = 15_000
-
-export function createGenerationKeeper({ pool, openSentenceModel, log }: KeeperOptions): GenerationKeeper {
+export function createGenerationKeeper(options: KeeperOptions): GenerationKeeper {
+  const { pool, openSentenceModel, log, retryMs = 15_000 } = options
   let loaded: Generation | undefined
   let loadedMarks: string | undefined
   let problem: string | null = null
@@ -51,6 +51,7 @@ export function createGenerationKeeper({ pool, openSentenceModel, log }: KeeperO
     if (failed !== undefined && failed.marks === rows[0]?.marks && Date.now() - failed.at < retryMs) return
     const { marks, statistics, model, basis } = await readGeneration(pool, loaded)
     let vectors: Generation['vectors'] = null
+    const known = failed?.marks === marks
     try {
       if (model !== null) vectors = await openVectors(model, basis, loaded, openSentenceModel)
       problem = null
@@ -62,12 +63,14 @@ export function createGenerationKeeper({ pool, openSentenceModel, log }: KeeperO
       failed = { marks, at: Date.now() }
       vectors = loaded?.vectors ?? null
       loadedMarks = undefined
-      log.warn({ err: error, model: model?.id }, 'the active generation cannot embed queries here')
+      const level = known ? 'debug' : 'warn'
+      log[level]({ err: error, model: model?.id }, 'the active generation cannot embed queries here')
     }
     const previous = loaded?.vectors ?? null
     loaded = { statistics, vectors }
     if (previous !== null && previous.embedder !== vectors?.embedder) await previous.embedder.close()
-    log.info(
+    const level = known && failed !== undefined ? 'debug' : 'info'
+    log[level](
       { documents: statistics.documents, model: vectors?.model.id ?? null },
       'search generation loaded',
     )

@@ -49,7 +49,8 @@ export class PostgresEngine implements SearchEngine {
     }
     const statement = await searchStatement(request, generation)
     const rows = await this.#run(statement, request.signal)
-    const model = statement.vectorUsed ? generation.vectors?.model : undefined
+    // No row means that nothing was compared: the generation whose vector we sent is gone by now.
+    const model = rows[0]?.vectors_compared === true ? generation.vectors?.model : undefined
     const activeFingerprint = rows[0]?.active_fingerprint ?? null
     if (activeFingerprint !== (generation.vectors?.model.fingerprint ?? null)) {
       // The answer holds (vectors of another generation were not compared); the next one uses the new.
@@ -92,7 +93,7 @@ export class PostgresEngine implements SearchEngine {
 export async function searchStatement(
   request: Pick<SearchRequest, 'query' | 'limit' | 'offset'>,
   generation: Generation,
-): Promise<{ name: string; text: string; values: unknown[]; vectorUsed: boolean }> {
+): Promise<{ name: string; text: string; values: unknown[] }> {
   const { statistics, vectors } = generation
   const depth = candidateDepth(request)
   const terms = weighTerms(request.query, statistics)
@@ -122,13 +123,13 @@ export async function searchStatement(
       request.limit,
       request.offset,
     ],
-    vectorUsed: vector !== undefined,
   }
 }
 
 interface SearchRow extends pg.QueryResultRow {
   as_of: Date | null
   active_fingerprint: string | null
+  vectors_compared: boolean
   total: number
   segment_id: string | null
   score: number

@@ -5,6 +5,10 @@ const pageSize = 10
 /** Characters of a segment shown before and after its best passage. */
 const lead = 90
 const reach = 420
+/** A passage is cut between words where one ends within so many characters. */
+const near = 40
+/** Content this far behind home is shown as late, as /health warns of it. */
+const lateSeconds = 300
 
 const form = document.getElementById('search')
 const box = document.getElementById('q')
@@ -12,6 +16,8 @@ const freshness = document.getElementById('freshness')
 const message = document.getElementById('message')
 const list = document.getElementById('hits')
 const more = document.getElementById('more')
+const intro = document.getElementById('intro')
+const count = document.getElementById('count')
 
 let running = null
 let shown = 0
@@ -60,9 +66,11 @@ function moveFocus(step) {
 async function showAddress() {
   const query = new URLSearchParams(location.search).get('q')?.trim() ?? ''
   box.value = query
+  intro.hidden = query !== ''
   if (query !== '') return ask(query)
   running?.abort()
   clear()
+  intro.hidden = false
   document.title = 'Homeport'
   return showHealth()
 }
@@ -124,6 +132,8 @@ function clear() {
   list.replaceChildren()
   message.hidden = true
   more.hidden = true
+  intro.hidden = true
+  count.textContent = ''
   freshness.replaceChildren()
   freshness.className = ''
   shown = 0
@@ -133,12 +143,14 @@ function show(answer, offset) {
   if (offset === 0) clear()
   message.hidden = true
   document.title = `${answer.query} · Homeport`
-  freshness.className = `${answer.source} ${answer.freshness.verified?.verdict ?? ''}`
+  const { lagSeconds, verified } = answer.freshness
+  freshness.className = look(answer.source, lagSeconds, verified?.verdict)
   freshness.textContent = describe(answer)
   list.append(...answer.hits.map(hitElement))
   const first = offset > 0 ? list.children[offset]?.querySelector('a') : null
   first?.focus()
   shown = offset + answer.hits.length
+  if (shown > 0) count.textContent = `${shown} result${shown === 1 ? '' : 's'}`
   more.hidden = answer.hits.length < pageSize || shown >= answer.total
   if (shown === 0) showMessage('Nothing found.', 'Try other words, or fewer of them.', 'empty')
 }
@@ -147,6 +159,11 @@ function showMessage(title, text, kind) {
   message.className = kind
   message.replaceChildren(element('strong', {}, title), ' ', text)
   message.hidden = false
+}
+
+/** The classes of the freshness line, which colour its dot. */
+function look(source, lagSeconds, verdict = '') {
+  return [source ?? 'none', lagSeconds > lateSeconds ? 'late' : '', verdict].filter(Boolean).join(' ')
 }
 
 /** "Answered from Postgres in 12 ms · 3 s behind home · verified 2 minutes ago: match" */
@@ -169,7 +186,7 @@ async function showHealth() {
   const health = await response?.json().catch(() => null)
   if (!health || document.body.classList.contains('busy') || shown > 0) return
   if (typeof health.total_segments !== 'number') return
-  freshness.className = `${health.source ?? 'none'} ${health.last_verified?.verdict ?? ''}`
+  freshness.className = look(health.source, health.lag_seconds, health.last_verified?.verdict)
   freshness.textContent = [
     `${new Intl.NumberFormat('en').format(health.total_segments)} moments to search`,
     health.lag_seconds === null ? 'age unknown' : `${duration(health.lag_seconds)} behind home`,
@@ -197,13 +214,13 @@ function longDuration(seconds) {
 function hitElement(hit) {
   const time = hit.momentMs ?? hit.startMs
   const stamp = time === null ? [] : [element('span', { class: 'time' }, clock(time)), ' ']
-  const heading = [...stamp, element('span', { class: 'title' }, hit.title)]
+  const heading = [...stamp, element('span', { class: 'title', dir: 'auto' }, hit.title)]
   const facts = [hit.source.channel, published(hit.source.publishedAt), hit.chapter].filter(Boolean)
   return element(
     'li',
     {},
     element('h2', {}, ...(hit.link === null ? heading : [linked(hit.link, ...heading)])),
-    ...(facts.length > 0 ? [element('p', { class: 'facts' }, facts.join(' · '))] : []),
+    ...(facts.length > 0 ? [element('p', { class: 'facts', dir: 'auto' }, facts.join(' · '))] : []),
     ...passage(hit),
   )
 }
@@ -224,11 +241,12 @@ function passage(hit) {
     if (start >= end || text.slice(start, end).trim() === '') return
     const before = start === from && from > 0 ? ['… '] : []
     const after = end === to && to < text.length ? [' …'] : []
-    const speaker = turn.speaker === null ? [] : [element('b', { class: 'speaker' }, turn.speaker), ' ']
+    const speaker =
+      turn.speaker === null ? [] : [element('b', { class: 'speaker', dir: 'auto' }, turn.speaker), ' ']
     paragraphs.push(
       element(
         'p',
-        { class: 'said' },
+        { class: 'said', dir: 'auto' },
         ...speaker,
         ...before,
         ...marked(text, highlights, start, end),
@@ -248,11 +266,27 @@ function passageRange({ text, highlights }) {
     const within = highlights.filter(([other]) => other >= at && other < at + reach - lead).length
     if (within > most) [most, start] = [within, at]
   }
-  let from = Math.max(0, Math.min(start - lead, text.length - reach))
-  if (from > 0) from = text.indexOf(' ', from) + 1
-  let to = Math.min(text.length, from + reach)
-  if (to < text.length) to = Math.max(from + 1, text.lastIndexOf(' ', to))
-  return [from, to]
+  const from = Math.max(0, Math.min(start - lead, text.length - reach))
+  const to = from + reach
+  return [from > 0 ? cutAfter(text, from) : 0, to < text.length ? cutBefore(text, to) : text.length]
+}
+
+/** The next start of a word; at once where none is near, as in scripts without spaces. */
+function cutAfter(text, at) {
+  const blank = text.slice(at, at + near).search(/\s/)
+  if (blank >= 0) return at + blank + 1
+  return isInsideCharacter(text, at) ? at + 1 : at
+}
+
+/** The last end of a word; at once where none is near. */
+function cutBefore(text, at) {
+  const blank = /\s\S*$/.exec(text.slice(at - near, at + 1))
+  if (blank !== null) return at - near + blank.index
+  return isInsideCharacter(text, at) ? at - 1 : at
+}
+
+function isInsideCharacter(text, at) {
+  return /[\udc00-\udfff]/.test(text.charAt(at))
 }
 
 /** Text between two offsets as text nodes, and <mark> around what is highlighted. */

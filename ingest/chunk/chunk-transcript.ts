@@ -23,7 +23,7 @@ const defaultLimits: ChunkLimits = {
  * in the order of the talk, every word at least once. It always breaks at chapters and pauses longer
  * than 8 s, otherwise where a long turn of another speaker or a sentence starts; under 60 words only
  * where such a break forces it. A segment begins with the last one or two sentences of the one before
- * (40 words at most), not across a forced break and not past the limits.
+ * (40 words at most, or a single one of up to 50), not across a forced break and not past the limits.
  *
  * Times are those of the words, else of the cue; where a transcript gives few they are estimated
  * between the known ones (see {@link timeWords}); without any they are null. The same input gives the

@@ -15,10 +15,13 @@ export interface Piece {
 
 /** A turn of more words than this is a place to break. */
 const longTurn = 20
-const longSentence = 50
+/** Also the longest that is repeated whole in the next segment. */
+export const longSentence = 50
 /** Parts of a sentence that had to be cut are at most this long, so that one of them can be repeated. */
 const longPart = 36
 const longPieceMs = 60_000
+/** Between a question and another speaker's answer a break hurts: it is answered in the segment that asks it. */
+const answerCost = 0.3
 
 /** Cuts the words from `from` to `to` (one section: no forced break within) into pieces. */
 export function cutPieces(words: SpokenWords, timeline: Timeline, from: number, to: number): Piece[] {
@@ -26,7 +29,8 @@ export function cutPieces(words: SpokenWords, timeline: Timeline, from: number, 
   for (let turn = from, end = from; turn < to; turn = end) {
     const speaker = speakerOf(words, turn)
     while (end < to && speakerOf(words, end) === speaker) end += 1
-    const turnCost = weigh(words, turn, end) > longTurn ? 0 : 0.5
+    const turnCost =
+      (weigh(words, turn, end) > longTurn ? 0 : 0.5) + (turn > from && asks(words, turn - 1) ? answerCost : 0)
     const starts = [turn, ...sentenceStarts(words.texts, turn, end), end]
     for (let index = 0; index + 1 < starts.length; index += 1) {
       const first = starts[index] ?? turn
@@ -105,6 +109,11 @@ function weigh(words: SpokenWords, from: number, to: number): number {
 /** Who says a word. */
 export function speakerOf(words: SpokenWords, word: number): string | null {
   return words.utterances[words.utteranceOf[word] ?? 0]?.speaker ?? null
+}
+
+/** Whether a word ends a question. */
+function asks(words: SpokenWords, word: number): boolean {
+  return /[?？؟][^\p{L}\p{N}]*$/u.test(words.texts[word] ?? '')
 }
 
 function startsUtterance(words: SpokenWords, word: number): boolean {

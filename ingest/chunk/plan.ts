@@ -1,11 +1,11 @@
-import type { Piece } from './pieces.ts'
+import { longSentence, type Piece } from './pieces.ts'
 
 export interface ChunkLimits {
   targetWords: number
   maxWords: number
   minWords: number
   maxMs: number
-  /** The most words a segment repeats of the one before; 0 for none. */
+  /** The most words a segment repeats of the one before, but for a single longer sentence; 0 for none. */
   overlapWords: number
 }
 
@@ -47,7 +47,9 @@ export function planSegments(pieces: readonly Piece[], limits: ChunkLimits): Pla
         if (repeated === undefined) break
         const repeatedWeight = overlapWeight + repeated.weight
         const spanMs = Math.max(endMs, repeated.endMs) - Math.min(startMs, repeated.startMs)
-        if (repeatedWeight > limits.overlapWords || weight + repeatedWeight > limits.maxWords) break
+        // A piece may be a little longer than the last words to repeat: half a sentence is worse than none.
+        const most = back === 1 && limits.overlapWords > 0 ? longSentence : limits.overlapWords
+        if (repeatedWeight > most || weight + repeatedWeight > limits.maxWords) break
         if (spanMs > limits.maxMs) break
         overlap = back
         overlapWeight = repeatedWeight

@@ -11,8 +11,14 @@ import { readGenerations, refreshGeneration, type GenerationReport } from '../ge
 import { readCollection } from '../generation/statistics.ts'
 import { hashInput } from '../identity.ts'
 import { Progress } from '../progress.ts'
-import { describeFailure, unreadable, type Failure } from '../store/failure.ts'
-import { liesUnder, planFiles, type FoundFile, type KnownFile } from '../store/file-plan.ts'
+import { describeFailure, printable, unreadable, type Failure } from '../store/failure.ts'
+import {
+  liesUnder,
+  planFiles,
+  type FoundFile,
+  type KnownFile,
+  type SourceClaims,
+} from '../store/file-plan.ts'
 import {
   ingestFiles,
   type IngestTally,
@@ -58,8 +64,9 @@ export interface CaptionsReport {
  * @throws HomeportError NOTHING_TO_INGEST (exit 2) when no path exists; those of the database, the lock, the
  *   model and an interruption.
  */
-export async function runCaptions(run: CaptionsRun): Promise<CaptionsReport> {
+export async function runCaptions(given: CaptionsRun): Promise<CaptionsReport> {
   const started = performance.now()
+  const run = { ...given, out: { ...given.out, note: (text: string) => given.out.note(printable(text)) } }
   const tally: IngestTally = {
     sources: { added: 0, changed: 0, unchanged: 0, removed: 0, failed: 0 },
     segments: { added: 0, removed: 0, updated: 0, unchanged: 0 },
@@ -107,7 +114,7 @@ async function work(
   const reader = createSourceReader(pending.length)
   try {
     const vectors = pending.length === 0 ? null : await activeVectors(primary, chosen)
-    await ingestFiles({
+    const claims = await ingestFiles({
       primary,
       pending,
       known,
@@ -127,7 +134,7 @@ async function work(
           produced: { count, unit: 'segments' },
         }),
     })
-    await prune(run, primary, inputs, tally)
+    await prune(run, primary, inputs, tally, claims)
     if (run.dryRun) return null
     return await refreshGeneration({
       primary,
@@ -214,11 +221,13 @@ async function prune(
   primary: Primary,
   { roots }: FoundInputs,
   tally: IngestTally,
+  claims: SourceClaims,
 ): Promise<void> {
   if (!run.prune) return
   try {
-    // Read again: a file that was moved is known by its new path now.
-    const known = await readKnownFiles(primary)
+    // Read again: a file that was moved is known by its new path now, and on a dry run would be.
+    const stored = await readKnownFiles(primary)
+    const known = stored.filter((file) => claims.otherOwner(file.source_id, file.path) === undefined)
     const removed = await pruneSources({ ...run, primary, known, roots })
     tally.sources.removed += removed.length
     for (const file of removed) tally.segments.removed += file.segments

@@ -1,5 +1,6 @@
 import { describeServer } from '../../core/db.ts'
-import { errorCode, errorMessage, HomeportError } from '../../core/errors.ts'
+import { errorCode, HomeportError } from '../../core/errors.ts'
+import { serverMessage } from '../store/failure.ts'
 
 const advice: Readonly<Record<string, readonly [what: string, hint: string]>> = {
   '53100': ['its disk is full', 'make room, then run this again: it goes on where it stopped'],
@@ -21,19 +22,11 @@ export function explainDatabaseError(error: unknown, connectionString: string): 
     })
   }
   if (code === undefined || !/^[0-9A-Z]{5}$/.test(code)) return error
-  const [what, hint] = advice[code] ?? [
-    lastPart(errorMessage(error)),
-    'run this again; nothing was half written',
-  ]
+  const [what, hint] = advice[code] ?? [serverMessage(error), 'run this again; nothing was half written']
   return new HomeportError('DATABASE_FAILED', `${where}: ${what} (${code})`, { hint, cause: error })
 }
 
 function isLostConnection(code: string | undefined, message: string): boolean {
   if (code !== undefined && /^(?:57P0|08|ECONN|EPIPE|ETIMEDOUT)/.test(code)) return true
   return /Connection terminated|Client has encountered a connection error/.test(message)
-}
-
-/** knex puts the statement before the server's message. */
-function lastPart(message: string): string {
-  return message.slice(message.lastIndexOf(' - ') + 1).replace(/^- /, '')
 }

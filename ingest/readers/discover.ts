@@ -1,5 +1,6 @@
 import { readdir, realpath, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import { errorCode } from '../../core/errors.ts'
 import { decodeText } from './bytes-to-text.ts'
 import { readFileStart, readInputFile, systemReason } from './input-file.ts'
 import { hasSpeakers } from './markdown.ts'
@@ -117,7 +118,7 @@ class Search {
         else if (kind.isFile()) await this.#foundFile(child, siblings)
         else this.#discovery.otherFiles += 1
       } catch (error) {
-        this.#problem('FILE_UNREADABLE', child, error)
+        this.#problem('FILE_UNREADABLE', child, error, name)
       }
     }
     for (const folder of folders) await this.#folder(folder)
@@ -187,11 +188,12 @@ class Search {
     return group
   }
 
-  #problem(code: 'FILE_UNREADABLE' | 'FOLDER_UNREADABLE', path: string, error: unknown): void {
+  #problem(code: 'FILE_UNREADABLE' | 'FOLDER_UNREADABLE', path: string, error: unknown, name = ''): void {
+    // What is no UTF-8 in a listed name became U+FFFD, and by that name there is no file.
+    const misnamed = name.includes('\ufffd') && errorCode(error) === 'ENOENT'
+    const reason = misnamed ? 'its name is not UTF-8; rename it' : systemReason(error)
     this.#discovery.problems.push(
-      error instanceof ReadError
-        ? error
-        : new ReadError(code, { file: path, reason: systemReason(error), cause: error }),
+      error instanceof ReadError ? error : new ReadError(code, { file: path, reason, cause: error }),
     )
   }
 }

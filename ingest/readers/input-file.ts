@@ -27,6 +27,32 @@ export async function readInputFile(path: string, maxBytes = maxFileBytes): Prom
   })
 }
 
+const pieceBytes = 1 << 18
+
+/**
+ * Hands over the bytes of a regular file piece by piece; a piece holds only until the next one comes. A file
+ * larger than `maxBytes` is refused by its size, unread, and so is one that has no end (/dev/zero).
+ * @throws ReadError FILE_UNREADABLE, FILE_TOO_LARGE
+ */
+export async function readInputPieces(
+  path: string,
+  take: (piece: Uint8Array) => void,
+  maxBytes = maxFileBytes,
+): Promise<void> {
+  await withFile(path, async (file) => {
+    const { size } = await file.stat()
+    if (size > maxBytes) throw tooLarge(path, size, maxBytes)
+    const buffer = Buffer.allocUnsafe(Math.min(pieceBytes, size + 1))
+    // A file that grows meanwhile is read on; what it became is the next run's.
+    for (let at = 0; at <= maxBytes;) {
+      const { bytesRead } = await file.read(buffer, 0, buffer.length, at)
+      if (bytesRead === 0) return
+      take(buffer.subarray(0, bytesRead))
+      at += bytesRead
+    }
+  })
+}
+
 /** At most the first `maxBytes` of a regular file. @throws ReadError FILE_UNREADABLE */
 export async function readFileStart(path: string, maxBytes: number): Promise<Uint8Array> {
   return withFile(path, (file) => readUpTo(file, maxBytes))

@@ -48,7 +48,11 @@ export function readTranscript(file: { path: string; bytes: Uint8Array }): ReadR
   const { reader, warning } = readerByContent(byName, extension, decoded.text)
   const { transcript, warnings } = reader(decoded.text, file.path)
   if (!transcript.utterances.some((utterance) => /[\p{L}\p{N}]/u.test(utterance.text))) {
-    throw new ReadError('NO_SPEECH', { file: file.path, reason: 'it is well-formed, but holds no speech' })
+    const [doubt] = decoded.warnings
+    throw new ReadError('NO_SPEECH', {
+      file: file.path,
+      reason: `it is well-formed, but holds no speech${doubt === undefined ? '' : ` (${doubt})`}`,
+    })
   }
   const language = transcript.language ?? languageOfFile(basename(file.path))
   return {

@@ -53,30 +53,28 @@ export function isRolling(cues: readonly Cue[]): boolean {
  */
 export function unroll(cues: readonly Cue[]): Cue[] {
   const fresh: Cue[] = []
-  const tagged = cues.some((cue) => cue.lines.some(hasStamps))
+  // YouTube's own, in WebVTT or made to SRT: there every cue adds one line, its last.
+  const byLine = cues.some((cue) => isFiller(cue) || cue.lines.some(hasStamps))
   let before: Shown | undefined
   for (const cue of cues) {
     const now = show(cue)
     if (now.texts.length === 0) continue
-    const lines = before === undefined ? now.words : newLines(before, now, tagged)
+    const lines = before === undefined ? now.words : newLines(before, now, byLine)
     if (lines.some((line) => line.length > 0)) fresh.push({ ...cue, lines })
     before = now
   }
   return fresh
 }
 
-function newLines(before: Shown, now: Shown, tagged: boolean): CueWord[][] {
+function newLines(before: Shown, now: Shown, byLine: boolean): CueWord[][] {
   const firstStamped = now.words.findIndex(hasStamps)
   const untimed = firstStamped === -1 ? now.texts.length : firstStamped
   const mayHold = now.texts.length === 1 || isFiller(now.cue)
   const most = Math.min(untimed, mayHold ? now.texts.length : now.texts.length - 1)
   const carried = carriedLines(before.texts, now.texts.slice(0, most))
   if (!isAdjacent(before.cue, now.cue)) {
-    // After a silence the old line may still stand above the new one. Where words carry times a line
-    // of several words without any is never new.
-    const above = now.texts.slice(0, carried)
-    const stale = tagged && carried < now.texts.length && above.every((text) => text.includes(' '))
-    return stale ? now.words.slice(carried) : now.words
+    // After a silence the old line may still stand above the new one.
+    return byLine && carried < now.texts.length ? now.words.slice(carried) : now.words
   }
   if (carried > 0) return now.words.slice(carried)
   if (firstStamped !== -1 || now.texts[0] === '') return now.words

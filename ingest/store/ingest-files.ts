@@ -1,5 +1,5 @@
 import type { GenerationVectors } from '../generation/model.ts'
-import { describeFailure, type Failure } from './failure.ts'
+import { describeFailure, refusedByDatabase, type Failure } from './failure.ts'
 import { SourceClaims, type FoundFile, type KnownFile } from './file-plan.ts'
 import { isGone } from './gone.ts'
 import type { Primary } from './primary.ts'
@@ -57,9 +57,12 @@ export interface ReadSource {
 const readAhead = 3
 
 /**
- * Takes in the pending files, a transaction each, while the next ones are being read. A bad file is counted and passed over. Stops between two files when asked.
+ * Takes in the pending files, a transaction each, while the next ones are being read. A bad file is counted
+ * and passed over. Stops between two files when asked.
+ *
+ * @returns which file stands for which source now (on a dry run: would)
  */
-export async function ingestFiles(options: IngestFilesOptions): Promise<void> {
+export async function ingestFiles(options: IngestFilesOptions): Promise<SourceClaims> {
   const { pending, known, signal, tally } = options
   const claims = new SourceClaims(known.values(), pending, options.passedOver)
   const ahead: Promise<ReadSource>[] = []
@@ -77,6 +80,7 @@ export async function ingestFiles(options: IngestFilesOptions): Promise<void> {
     else if (read?.failure !== undefined) fail(options, read.failure)
     options.onProgress(index + 1, tally.segments.added + tally.segments.updated)
   }
+  return claims
 }
 
 async function storeOne(
@@ -91,22 +95,42 @@ async function storeOne(
     const reason = `it is the same source as ${owner}: both name the same address or id in their .info.json`
     return fail(options, { path: file.path, line: null, code: 'DUPLICATE_SOURCE', reason })
   }
-  const former = options.known.get(file.path)?.source_id
+  const former = options.known.get(file.path)
   const formerIsGone =
-    former !== undefined && former !== rows.id && claims.otherOwner(former, file.path) === undefined
-  const change = await writeSource({
-    primary: options.primary,
-    rows,
-    file: { path: file.path, inputHash: file.inputHash, ...(formerIsGone ? { formerSourceId: former } : {}) },
-    vectors: options.vectors,
-    dryRun: options.dryRun,
-  })
-  claims.claim(rows.id, file.path)
-  count(options.tally, change)
+    former !== undefined &&
+    former.source_id !== rows.id &&
+    claims.otherOwner(former.source_id, file.path) === undefined
+  try {
+    const change = await writeSource({
+      primary: options.primary,
+      rows,
+      file: {
+        path: file.path,
+        inputHash: file.inputHash,
+        ...(formerIsGone ? { formerSourceId: former.source_id } : {}),
+      },
+      vectors: options.vectors,
+      dryRun: options.dryRun,
+    })
+    claims.claim(rows.id, file.path)
+    count(options.tally, change, formerIsGone ? former : undefined)
+  } catch (error) {
+    const failure = refusedByDatabase(error, file.path)
+    if (failure === undefined) throw error
+    fail(options, failure)
+  }
 }
 
-function count({ sources, segments }: IngestTally, change: SourceChange): void {
+function count(
+  { sources, segments }: IngestTally,
+  change: SourceChange,
+  replaced: KnownFile | undefined,
+): void {
   sources[change.source] += 1
+  if (replaced !== undefined) {
+    sources.removed += 1
+    segments.removed += replaced.segments
+  }
   segments.added += change.segments.added
   segments.updated += change.segments.updated
   segments.removed += change.segments.removed

@@ -2,6 +2,7 @@ import { defineCommand, wholeNumber, type Output } from '../../core/cli.ts'
 import { describeFindings } from '../../replication/finding.ts'
 import type { HealthLimits } from '../../replication/health-verdicts.ts'
 import { checkReplication, runMonitor, type MonitorReport } from '../../replication/monitor.ts'
+import { refuseWrongServers } from '../../replication/server-verdicts.ts'
 import { withServers } from '../../replication/servers.ts'
 import type { TableVerification } from '../../replication/verify/verify-tables.ts'
 import { formatBytes, formatTable } from './format-table.ts'
@@ -62,9 +63,10 @@ export const monitorCommand = defineCommand<Options>({
       await stay({ ...urls, limits, beatSeconds, verifySeconds, signal }, out, json)
       return 0
     }
-    const report = await withServers(urls, ({ primary, cloud }) =>
-      checkReplication({ primary: primary.pool, cloud: cloud.pool, limits, signal }),
-    )
+    const report = await withServers(urls, ({ primary, cloud }) => {
+      refuseWrongServers(primary.facts, cloud.facts)
+      return checkReplication({ primary: primary.pool, cloud: cloud.pool, limits, signal })
+    })
     out.result(toJson(report), describe(report))
     return report.ok ? 0 : 3
   },

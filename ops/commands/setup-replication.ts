@@ -31,7 +31,7 @@ export const setupReplicationCommand = defineCommand<Options>({
       ),
   async run({ options, out, signal }) {
     const dryRun = options.dryRun === true
-    let stall: string | null = null
+    const stalls = new Set<string>()
     const report = await setupReplication({
       ...serverUrls(),
       ...roleUrls(),
@@ -45,9 +45,9 @@ export const setupReplicationCommand = defineCommand<Options>({
         out.progress(
           `initial copy: ${copy.tablesReady} of ${copy.tables} tables ready, ${copy.rows} rows (${copy.rowsPerSecond}/s)`,
         )
-        if (copy.stall !== null && copy.stall !== stall)
-          out.note(`The initial copy does not move: ${copy.stall}`)
-        stall = copy.stall
+        if (copy.stall === null || stalls.has(copy.stall)) return
+        stalls.add(copy.stall)
+        out.note(`The initial copy does not move: ${copy.stall}`)
       },
     })
     out.result(toJson(report, dryRun), describe(report, dryRun))

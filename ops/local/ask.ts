@@ -29,11 +29,21 @@ interface SearchBody {
 
 const excerptLength = 160
 
-/** One question to a running api. @throws HomeportError SEARCH_FAILED with the status of a refusal. */
+/**
+ * One question to a running api. @throws HomeportError SEARCH_REFUSED, exit 2, when it can never answer this
+ * one; SEARCH_FAILED with the status of any other failure.
+ */
 export async function ask(apiUrl: string, query: string, signal?: AbortSignal): Promise<Asked> {
   const url = new URL('/search', apiUrl)
   url.searchParams.set('q', query)
   const reply = await fetch(url, signal === undefined ? {} : { signal })
+  if (reply.status === 400 || reply.status === 414) {
+    const problem = (await reply.json()) as { detail?: string }
+    throw new HomeportError('SEARCH_REFUSED', problem.detail ?? 'the api refuses this question', {
+      hint: 'npm start -- --query "another question"',
+      exitCode: 2,
+    })
+  }
   if (!reply.ok) throw new HomeportError('SEARCH_FAILED', `GET /search answered ${reply.status}`)
   const body = (await reply.json()) as SearchBody
   const best = body.hits[0]
@@ -74,6 +84,7 @@ export async function askUntil(options: {
       if (asked.source === options.source) return asked
       last = `answers from ${asked.source}`
     } catch (error) {
+      if (error instanceof HomeportError && error.code === 'SEARCH_REFUSED') throw error
       last = errorMessage(error)
     }
     await sleep(100)

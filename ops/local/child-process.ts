@@ -23,6 +23,7 @@ export interface ChildOptions {
 export interface RunningChild {
   name: string
   pid: number
+  readonly ended: boolean
   /** Settles when the child has ended, on whatever ground. */
   exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>
   /** SIGTERM, and SIGKILL when it still runs after `deadlineMs` (default 5 s). Returns when it is gone. */
@@ -69,6 +70,9 @@ export async function startChild(options: ChildOptions): Promise<RunningChild> {
   return {
     name: options.name,
     pid,
+    get ended() {
+      return child.exitCode !== null || child.signalCode !== null
+    },
     exited,
     stop: async (deadlineMs = 5_000) => {
       if (identity !== undefined) await endProcess(pid, identity, deadlineMs)

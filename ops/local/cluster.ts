@@ -3,7 +3,7 @@ import { chownSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, wri
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { HomeportError } from '../../core/errors.ts'
-import { createDataDirectory } from './data-directory.ts'
+import { createDataDirectory, draftOf } from './data-directory.ts'
 import { shortHash } from './data-folder.ts'
 import type { PostgresBinaries } from './find-postgres.ts'
 import { choosePort } from './ports.ts'
@@ -85,25 +85,26 @@ export class Cluster {
   /**
    * Creates the cluster when it is absent, starts it when it does not run, and returns when it accepts
    * connections. What a kill or a power cut left behind is cleared away first; a port that was taken
-   * meanwhile is replaced. `started` is false when it ran already.
+   * meanwhile is replaced. `started` is false when it ran already, `created` true when it is new.
    *
    * @throws HomeportError CLUSTER_VERSION, exit 2, when another major version made the data;
    *   CLUSTER_START with the end of the server's log.
    */
-  async start(): Promise<{ started: boolean }> {
+  async start(): Promise<{ started: boolean; created: boolean }> {
     this.#ownFolder(this.folder)
     if (this.status() === 'running') {
       this.#checkVersion()
       await this.#waitUntilReady()
-      return { started: false }
+      return { started: false, created: false }
     }
     await this.#clearLeftovers()
-    if (this.status() === 'absent') await this.#create()
+    const created = this.status() === 'absent'
+    if (created) await this.#create()
     this.#checkVersion()
     this.#setLogAside()
     for (let attempt = 1; ; attempt++) {
       const failure = await this.#tryStart()
-      if (failure === undefined) return { started: true }
+      if (failure === undefined) return { started: true, created }
       // Someone was faster between our look at the port and the server's.
       if (attempt < 3 && /Address already in use|could not bind/i.test(failure)) {
         rmSync(this.#portFile)
@@ -120,31 +121,17 @@ export class Cluster {
     const pid = this.#postmasterPid()
     if (pid === undefined) return
     const identity = processIdentity(pid)
-    const stopped = await this.#run('pg_ctl', [
-      'stop',
-      '-D',
-      this.#data,
-      '-m',
-      'fast',
-      '-w',
-      '-t',
-      '30',
-      '-s',
-    ])
+    const stopped = await this.#control('stop', ['-m', 'fast', '-t', '30'])
     if (stopped.code === 0) return
     // A walsender waits for a subscriber that does not answer; the next start replays the log.
-    const forced = await this.#run('pg_ctl', [
-      'stop',
-      '-D',
-      this.#data,
-      '-m',
-      'immediate',
-      '-w',
-      '-t',
-      '10',
-      '-s',
-    ])
+    const forced = await this.#control('stop', ['-m', 'immediate', '-t', '10'])
     if (forced.code !== 0 && identity !== undefined) await endProcess(pid, identity, 0)
+  }
+
+  /** Ends the server without waiting and without a checkpoint; what was committed is replayed by the next start. */
+  abandon(): void {
+    const pid = this.#postmasterPid()
+    if (pid !== undefined) signalProcess(pid, 'SIGQUIT')
   }
 
   /** Stops the server and removes its folder with all data. */
@@ -222,18 +209,7 @@ export class Cluster {
       }),
     )
     const before = this.#logText().length
-    const args = [
-      'start',
-      '-D',
-      this.#data,
-      '-l',
-      this.logFile,
-      '-w',
-      '-t',
-      String(startTimeoutSeconds),
-      '-s',
-    ]
-    const started = await this.#run('pg_ctl', args)
+    const started = await this.#control('start', ['-l', this.logFile, '-t', String(startTimeoutSeconds)])
     if (started.code === 0) return undefined
     return `${started.output}${this.#logText().slice(before).split('\n').slice(-15).join('\n')}`.trim()
   }
@@ -255,10 +231,14 @@ export class Cluster {
 
   /**
    * After kill -9: a pid file whose process is gone or is another one by now, and backends that outlived
-   * their server. After the folder was deleted under it: the server itself.
+   * their server, or an initdb that would remove what it made when it fails. After the folder was deleted
+   * under it: the server itself.
    */
   async #clearLeftovers(): Promise<void> {
-    const isOurs = (line: string) => line.startsWith(`postgres: ${this.#title}`) || this.#isPostmaster(line)
+    const isOurs = (line: string) =>
+      line.startsWith(`postgres: ${this.#title}`) ||
+      line.includes(`/initdb -D ${draftOf(this.#data)} `) ||
+      this.#isPostmaster(line)
     const orphans = findProcesses(isOurs)
     const known = orphans.map((pid) => ({ pid, identity: processIdentity(pid) }))
     for (const { pid } of known) signalProcess(pid, 'SIGQUIT')
@@ -277,6 +257,10 @@ export class Cluster {
 
   #logText(): string {
     return existsSync(this.logFile) ? readFileSync(this.logFile, 'utf8') : ''
+  }
+
+  #control(verb: 'start' | 'stop', more: readonly string[]): Promise<{ code: number; output: string }> {
+    return this.#run('pg_ctl', [verb, '-D', this.#data, ...more, '-w', '-s'])
   }
 
   #run(tool: string, args: readonly string[]): Promise<{ code: number; output: string }> {

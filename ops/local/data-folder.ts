@@ -17,7 +17,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
-import { HomeportError } from '../../core/errors.ts'
+import { errorCode, HomeportError } from '../../core/errors.ts'
 import { canEnter, unprivilegedUser, type UnixUser } from './unprivileged-user.ts'
 
 export interface DataFolder {
@@ -44,10 +44,37 @@ const ownerFile = 'belongs-to.txt'
  * an unprivileged user, who cannot enter a clone below /root or any other 0700 folder; then the data goes
  * to /var/lib/homeport/HASH, where HASH is that of the wanted path, and the wanted place points there.
  *
- * @throws HomeportError DATA_FOLDER_DENIED, exit 2, when the folder is another user's.
+ * @throws HomeportError DATA_FOLDER_DENIED, exit 2, when the folder is another user's, on a disk that is
+ *   read-only or full, or no folder.
  */
 export function resolveDataFolder(wantedPath: string, options: DataFolderOptions = {}): DataFolder {
   const wanted = resolve(wantedPath)
+  try {
+    return makeDataFolder(wanted, options)
+  } catch (cause) {
+    const reason = reasons[errorCode(cause) ?? '']
+    if (reason === undefined) throw cause
+    throw new HomeportError('DATA_FOLDER_DENIED', `the data cannot lie in ${wanted}: ${reason}`, {
+      hint: 'use another folder: npm start -- --data DIR',
+      exitCode: 2,
+      cause,
+    })
+  }
+}
+
+const reasons: Readonly<Record<string, string>> = {
+  EACCES: 'this user may not write there',
+  EPERM: 'this user may not write there',
+  EROFS: 'that disk is read-only',
+  ENOSPC: 'that disk is full',
+  EDQUOT: 'the quota of this user is used up',
+  EEXIST: 'a part of that path is a file',
+  ENOTDIR: 'a part of that path is a file',
+  ENAMETOOLONG: 'that path is too long',
+  ELOOP: 'that path leads in a circle',
+}
+
+function makeDataFolder(wanted: string, options: DataFolderOptions): DataFolder {
   const user = 'user' in options ? options.user : unprivilegedUser()
   const elsewhere = options.elsewhere ?? '/var/lib/homeport'
   mkdirSync(dirname(wanted), { recursive: true })
@@ -60,7 +87,9 @@ export function resolveDataFolder(wantedPath: string, options: DataFolderOptions
       mkdirSync(wanted, { mode: 0o700 })
       if (user !== undefined) chownSync(wanted, user.uid, user.gid)
     }
-    if (user === undefined) checkWritable(wanted)
+    // A file is refused too.
+    readdirSync(wanted)
+    accessSync(wanted, constants.R_OK | constants.W_OK | constants.X_OK)
     if (user === undefined || canEnter(wanted, user))
       return { folder: realpathSync(wanted), wanted, moved: false }
     makeElsewhere(elsewhere, other, user)
@@ -105,16 +134,4 @@ function leaveSignpost(wanted: string, folder: string): void {
   }
   if (entry !== undefined) rmdirSync(wanted)
   symlinkSync(folder, wanted)
-}
-
-function checkWritable(folder: string): void {
-  try {
-    accessSync(folder, constants.R_OK | constants.W_OK | constants.X_OK)
-  } catch (cause) {
-    throw new HomeportError('DATA_FOLDER_DENIED', `${folder} belongs to another user`, {
-      hint: 'use another folder (--data DIR), or run this as the user that made it',
-      exitCode: 2,
-      cause,
-    })
-  }
 }

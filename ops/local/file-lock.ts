@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { errorCode, HomeportError } from '../../core/errors.ts'
@@ -20,7 +20,7 @@ export async function withFileLock<T>(
   const end = Date.now() + (options.timeoutMs ?? 120_000)
   while (!tryCreate(file, mine)) {
     const theirs = tryRead(file)
-    if (theirs !== undefined && !ownerRuns(theirs)) takeAway(file, theirs)
+    if (theirs !== undefined && !ownerRuns(file, theirs)) takeAway(file, theirs)
     else if (Date.now() > end) {
       throw new HomeportError('LOCK_TIMEOUT', `process ${theirs?.split(' ')[0] ?? '?'} holds ${file}`)
     } else await sleep(20 + Math.random() * 30)
@@ -51,11 +51,18 @@ function tryRead(file: string): string | undefined {
   }
 }
 
-function ownerRuns(text: string): boolean {
+const writeMs = 5_000
+
+function ownerRuns(file: string, text: string): boolean {
   const [pid, ...identity] = text.trim().split(' ')
-  // Created, not yet written: the owner is alive and about to write.
-  if (pid === undefined || pid === '') return true
+  // Created, not yet written: the owner is about to write, unless it died there or the disk was full.
+  if (pid === undefined || pid === '') return isYoung(file)
   return processIdentity(Number(pid)) === identity.join(' ')
+}
+
+function isYoung(file: string): boolean {
+  const modified = statSync(file, { throwIfNoEntry: false })?.mtimeMs
+  return modified === undefined || Math.abs(Date.now() - modified) < writeMs
 }
 
 // Renaming picks one winner among several who saw the same dead owner. Should the file be another one by

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { setting } from '../../core/config.ts'
 import { HomeportError } from '../../core/errors.ts'
 
@@ -21,7 +21,8 @@ export const oldestMajorVersion = 15
  */
 export function findPostgres(options: { binDir?: string } = {}): PostgresBinaries {
   const given = options.binDir ?? setting('HOMEPORT_PG_BIN')
-  const folders = given === undefined ? systemFolders() : [given]
+  // The tools run in a working folder of their own.
+  const folders = given === undefined ? systemFolders() : [resolve(given)]
   const found = folders.map(inspectFolder).filter((each) => each !== undefined)
   const usable = chooseBinaries(found)
   if (usable !== undefined) return usable

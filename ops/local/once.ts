@@ -1,4 +1,5 @@
 import type { Output } from '../../core/cli.ts'
+import type { CaptionsReport } from '../../ingest/commands/captions-run.ts'
 import { askUntil, waitForFallback, type Asked } from './ask.ts'
 import type { Counts, Stack } from './stack.ts'
 
@@ -34,15 +35,15 @@ const recoveryMs = 60_000
 
 /** Servers, replication, transcripts, proof. What did not hold is in `failures`; what stops everything is thrown. */
 export async function bringUp(stack: Stack, out: Output): Promise<UpReport> {
-  out.note('Starting the primary and the cloud')
+  out.note('Starting two Postgres servers, the primary and the cloud')
   await stack.startServers()
   out.note('Setting up schema, roles and replication')
   await stack.connectServers()
-  out.note('Ingesting')
+  out.note(`Ingesting ${stack.corpus}`)
   const ingested = await stack.ingest()
-  out.note('Waiting for the cloud')
+  out.note(`${describeIngest(ingested)}; waiting for the cloud to have it`)
   const { lagSeconds } = await stack.follow()
-  out.note('Verifying every published table')
+  out.note('Verifying every published table, row by row')
   const tables = await stack.verify()
   const [home, cloud] = [await stack.counts('primary'), await stack.counts('cloud')]
   const verdicts = tables.map((table) => table.verdict)
@@ -88,6 +89,23 @@ export async function demonstrate(
       ...(fallback.hits === 0 ? ['the search in memory found nothing'] : []),
     ],
   }
+}
+
+/** What an ingest run did, in a few words. */
+export function describeIngest(report: Pick<CaptionsReport, 'sources' | 'segments' | 'failures'>): string {
+  const { sources, segments, failures } = report
+  const changes = [
+    [sources.added, 'new'],
+    [sources.changed, 'changed'],
+    [sources.removed, 'removed'],
+  ] as const
+  const said = changes.filter(([count]) => count > 0).map(([count, what]) => `${count} ${what}`)
+  const sourcesText = said.length === 0 ? 'Nothing new' : `${said.join(', ')} sources`
+  return [
+    sourcesText,
+    ...(segments.added > 0 ? [`${segments.added} segments`] : []),
+    ...(failures.length > 0 ? [`${failures.length} files could not be read`] : []),
+  ].join(', ')
 }
 
 /** What did not hold, in words. Nothing means that all did. */

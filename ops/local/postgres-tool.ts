@@ -23,6 +23,8 @@ export function postgresTool(call: PostgresToolCall): Promise<{ code: number; ou
       // Nothing of ours: PGDATA, PGOPTIONS or a locale would change what the tools do.
       env: { PATH: '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' },
       stdio: ['ignore', 'pipe', 'pipe'],
+      // Ctrl-C at the terminal is for us: it must not cut off a stop, or an initdb in its middle.
+      detached: true,
       ...(call.user === undefined ? {} : { uid: call.user.uid, gid: call.user.gid }),
     })
     let output = ''

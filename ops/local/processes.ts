@@ -13,14 +13,26 @@ export function processIdentity(pid: number): string | undefined {
   return started === '' ? undefined : started
 }
 
+/** The id of the process that started another one, or took it over; undefined when there is no such process. */
+export function parentOf(pid: number): number | undefined {
+  const text =
+    process.platform === 'linux' ? linuxStat(pid)?.[1] : psOutput(['-o', 'ppid=', '-p', String(pid)])
+  return text === undefined || text.trim() === '' ? undefined : Number(text)
+}
+
 function linuxIdentity(pid: number): string | undefined {
+  const fields = linuxStat(pid)
+  if (fields === undefined || fields[0] === 'Z') return undefined
+  const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+  return `${boot}/${fields[19]}`
+}
+
+/** The fields from the state on; undefined when there is no such process. */
+function linuxStat(pid: number): string[] | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
     // The second field is the program's name in brackets and may hold anything, brackets too.
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    if (fields[0] === 'Z') return undefined
-    const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
-    return `${boot}/${fields[19]}`
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   } catch {
     return undefined
   }

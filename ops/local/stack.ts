@@ -1,7 +1,4 @@
-import { createWriteStream } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import type { Output } from '../../core/cli.ts'
 import { connect, createPool } from '../../core/db.ts'
 import { HomeportError } from '../../core/errors.ts'
@@ -12,11 +9,12 @@ import { waitForCloud } from '../../replication/heartbeat.ts'
 import { setupReplication } from '../../replication/setup.ts'
 import { ensureVectorIndex } from '../../replication/vector-index.ts'
 import { verifyTables, type TableVerification } from '../../replication/verify/verify-tables.ts'
-import { endLeftovers, startChild, type RunningChild } from './child-process.ts'
+import { endLeftovers, type RunningChild } from './child-process.ts'
 import { Cluster } from './cluster.ts'
 import { loadCredentials } from './credentials.ts'
 import type { PostgresBinaries } from './find-postgres.ts'
-import { choosePort } from './ports.ts'
+import { startLocalApi } from './local-api.ts'
+import { signalProcess } from './processes.ts'
 
 export interface StackOptions {
   /** Where everything lies, as resolveDataFolder returned it. */
@@ -48,7 +46,6 @@ export interface Counts {
 }
 
 const cloudWaitMs = 30 * 60_000
-const apiReadyMs = 120_000
 
 /**
  * The whole product on this machine: two private clusters, replication between them, ingestion,
@@ -60,6 +57,7 @@ export class Stack {
   readonly #options: StackOptions
   readonly #runFolder: string
   #api: RunningChild | undefined
+  #isNew = false
 
   constructor(options: StackOptions) {
     this.#options = options
@@ -73,6 +71,10 @@ export class Stack {
       })
     this.primary = cluster('primary')
     this.cloud = cluster('cloud')
+  }
+
+  get corpus(): string {
+    return this.#options.corpus
   }
 
   get urls(): StackUrls {
@@ -94,7 +96,11 @@ export class Stack {
     const outcomes = await Promise.allSettled(
       [this.primary, this.cloud].map((cluster) => startWithDatabase(cluster)),
     )
-    for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
+    for (const outcome of outcomes) {
+      if (outcome.status === 'rejected') throw outcome.reason
+      if (outcome.value.created) this.#isNew = true
+    }
+    this.#options.signal.throwIfAborted()
   }
 
   /** Schema on both sides, the cloud first; then roles, publication and subscription. */
@@ -103,14 +109,19 @@ export class Stack {
     const { primary, cloud, reader, replication } = this.urls
     await migrate(cloud)
     await migrate(primary)
+    const warnings = new Set<string>()
     await setupReplication({
       primaryUrl: primary,
       cloudUrl: cloud,
       readerUrl: reader,
       replicationUrl: replication,
       signal,
-      onWarning: (finding) => out.note(`  ! ${finding.side}: ${finding.message}`),
+      onWarning: (finding) => {
+        // Both servers are the same program. What it is, is said when they are made, not at every start.
+        if (this.#isNew || !finding.code.startsWith('PGVECTOR_')) warnings.add(finding.message)
+      },
     })
+    for (const warning of warnings) out.note(`note: ${warning}`)
   }
 
   ingest(): Promise<CaptionsReport> {
@@ -174,59 +185,36 @@ export class Stack {
     return row.text.split(/\s+/).slice(0, 8).join(' ')
   }
 
-  /** The api as in production: its own process, the read-only role, nothing else in its environment. */
+  /** The api, in its own process, with the read-only role; returns when it answers. */
   async startApi(): Promise<{ url: string; exited: RunningChild['exited'] }> {
-    const port = await choosePort(8080)
-    const log: string[] = []
-    const file = createWriteStream(join(this.#options.folder, 'api.log'), { flags: 'w', mode: 0o600 })
-    const keep = (line: string): void => {
-      file.write(`${line}\n`)
-      log.push(line)
-      if (log.length > 20) log.shift()
-    }
-    const {
-      PATH,
-      HOME,
-      LOG_LEVEL,
-      EMBEDDING_MODEL,
-      EMBEDDING_POOLING,
-      EMBEDDING_QUERY_PREFIX,
-      EMBEDDING_PASSAGE_PREFIX,
-    } = process.env
-    const api = await startChild({
-      name: 'api',
-      script: fileURLToPath(new URL('../../api/server.ts', import.meta.url)),
+    const { folder, out, signal } = this.#options
+    const { url, child } = await startLocalApi({
+      folder,
       runFolder: this.#runFolder,
-      environment: {
-        PATH,
-        HOME,
-        EMBEDDING_MODEL,
-        EMBEDDING_POOLING,
-        EMBEDDING_QUERY_PREFIX,
-        EMBEDDING_PASSAGE_PREFIX,
-        LOG_LEVEL: LOG_LEVEL ?? 'warn',
-        DATABASE_URL: this.urls.reader,
-        API_ONLY_MODE: 'true',
-        PORT: String(port),
-        HOST: '127.0.0.1',
-        SNAPSHOT_PATH: join(this.#options.folder, 'snapshot'),
-        FALLBACK_REFRESH_SECONDS: '2',
-      },
-      onStdoutLine: keep,
-      onStderrLine: keep,
+      readerUrl: this.urls.reader,
+      signal,
+      onNote: (text) => out.note(text),
+      onChild: (started) => (this.#api = started),
     })
-    this.#api = api
-    const url = `http://127.0.0.1:${port}`
-    await waitUntilReady(url, api, log, this.#options.signal)
-    return { url, exited: api.exited }
+    return { url, exited: child.exited }
   }
 
   /** Stops the api first, then the cloud, then the primary. Safe to call at any moment, more than once. */
   async stop(): Promise<void> {
-    await this.#api?.stop()
+    const failures: unknown[] = []
+    for (const each of [this.#api, this.cloud, this.primary]) {
+      // One that does not stop must not keep the others running.
+      await each?.stop().catch((error: unknown) => failures.push(error))
+    }
     this.#api = undefined
-    await this.cloud.stop()
-    await this.primary.stop()
+    if (failures.length > 0) throw failures[0]
+  }
+
+  /** For a process that ends without time to stop in order: nothing stays, and the next start recovers. */
+  abandon(): void {
+    if (this.#api !== undefined && !this.#api.ended) signalProcess(this.#api.pid, 'SIGKILL')
+    this.cloud.abandon()
+    this.primary.abandon()
   }
 
   async #rows<Row extends Record<string, unknown>>(
@@ -257,8 +245,8 @@ export class Stack {
   }
 }
 
-async function startWithDatabase(cluster: Cluster): Promise<void> {
-  await cluster.start()
+async function startWithDatabase(cluster: Cluster): Promise<{ created: boolean }> {
+  const { created } = await cluster.start()
   const client = await connect({
     connectionString: cluster.superuserUrl(),
     applicationName: 'homeport start',
@@ -266,30 +254,8 @@ async function startWithDatabase(cluster: Cluster): Promise<void> {
   try {
     const { rows } = await client.query(loadSql('local/has-database'))
     if (rows.length === 0) await client.query(loadSql('local/create-database'))
+    return { created }
   } finally {
     await client.end()
   }
-}
-
-/** Ready: either the database or the index in memory answers. */
-async function waitUntilReady(
-  url: string,
-  api: RunningChild,
-  log: readonly string[],
-  signal: AbortSignal,
-): Promise<void> {
-  let ended = false
-  void api.exited.then(() => (ended = true))
-  const end = Date.now() + apiReadyMs
-  while (Date.now() < end) {
-    signal.throwIfAborted()
-    if (ended) throw new HomeportError('API_START', `the api ended at once:\n${log.join('\n')}`)
-    const answer = await fetch(new URL('/ready', url), { signal }).catch(() => undefined)
-    if (answer?.ok === true) return
-    await sleep(50)
-  }
-  throw new HomeportError(
-    'API_START',
-    `the api is not ready after ${apiReadyMs / 1000} s:\n${log.join('\n')}`,
-  )
 }

@@ -1,5 +1,5 @@
-import { statSync } from 'node:fs'
-import { join, relative, resolve } from 'node:path'
+import { existsSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { defineCommand, runProgram, type Invocation, type Output } from '../../core/cli.ts'
 import { errorMessage, HomeportError, type ExitCode } from '../../core/errors.ts'
@@ -9,6 +9,7 @@ import { withFileLock } from './file-lock.ts'
 import { findPostgres } from './find-postgres.ts'
 import { bringUp, demonstrate, type OnceReport } from './once.ts'
 import { Stack } from './stack.ts'
+import { watchStarter } from './watch-starter.ts'
 
 interface StartOptions {
   once?: boolean
@@ -45,34 +46,54 @@ const startCommand = defineCommand<StartOptions>({
   run: start,
 })
 
-async function start({ options, json, out, signal }: Invocation<StartOptions>): Promise<ExitCode> {
-  const started = performance.now()
+async function start(invocation: Invocation<StartOptions>): Promise<ExitCode> {
+  const { options, json, signal } = invocation
+  const begun = performance.now()
+  const seconds = (): number => Number(((performance.now() - begun) / 1000).toFixed(1))
+  // In the shape of the bootstrap's lines, which come before these.
+  const note = (text: string): void =>
+    invocation.out.note(`start ${seconds().toFixed(1).padStart(7)}s  ${text}`)
+  const out = { ...invocation.out, note }
+  if (options.query?.trim() === '') {
+    throw new HomeportError('USAGE', '--query is empty', {
+      hint: 'npm start -- --query "a question"',
+      exitCode: 2,
+    })
+  }
   const corpus = options.corpus === undefined ? sample : existingFolder(options.corpus)
   const wanted = join(
-    resolve(options.data ?? join(repository, 'data')),
+    options.data === undefined ? join(repository, 'data') : fromHere(options.data),
     options.corpus === undefined ? 'sample' : `corpus-${shortHash(corpus)}`,
   )
   const { folder, moved } = resolveDataFolder(wanted)
   if (moved) out.note(`The data lies in ${folder}: the user that runs Postgres cannot reach ${wanted}`)
-  return onlyOne(folder, async () => {
-    const stack = new Stack({
-      folder,
-      postgres: findPostgres(),
-      corpus,
-      out,
-      isTerminal: process.stderr.isTTY,
-      signal,
+  const endWatch = watchStarter(() => process.kill(process.pid, 'SIGHUP'))
+  try {
+    return await onlyOne({ folder, out, signal }, async () => {
+      const stack = new Stack({
+        folder,
+        postgres: findPostgres(),
+        corpus,
+        out,
+        isTerminal: process.stderr.isTTY,
+        signal,
+      })
+      // A second Ctrl-C does not wait for the orderly end, and must not leave servers behind either.
+      const abandon = (): void => stack.abandon()
+      process.once('exit', abandon)
+      try {
+        return options.once === true
+          ? await once(stack, { options, json, out, signal, folder, seconds })
+          : await stay(stack, { options, out, signal, folder, seconds })
+      } finally {
+        out.note('Stopping the api and both servers')
+        await stack.stop()
+        process.off('exit', abandon)
+      }
     })
-    const seconds = (): number => Number(((performance.now() - started) / 1000).toFixed(1))
-    try {
-      return options.once === true
-        ? await once(stack, { options, json, out, signal, folder, seconds })
-        : await stay(stack, { options, out, signal, folder, seconds })
-    } finally {
-      out.note('Stopping')
-      await stack.stop()
-    }
-  })
+  } finally {
+    endWatch()
+  }
 }
 
 interface Run {
@@ -124,6 +145,7 @@ async function stay(stack: Stack, run: Run): Promise<ExitCode> {
     [
       '',
       `Homeport is up after ${run.seconds()} s: ${up.segments} segments of ${up.sources} sources, verify: ${up.verify}`,
+      ...up.failures.map((failure) => `  not well: ${failure}`),
       '',
       `  page  ${api.url}/`,
       `  data  ${run.folder}`,
@@ -175,7 +197,7 @@ function describeError(error: unknown): { code: string; message: string; hint: s
 }
 
 function existingFolder(wanted: string): string {
-  const folder = resolve(process.env['INIT_CWD'] ?? '.', wanted)
+  const folder = fromHere(wanted)
   if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() === true) return folder
   throw new HomeportError('CORPUS_MISSING', `${wanted} is not a folder`, {
     hint: 'npm start -- --corpus DIR',
@@ -183,20 +205,53 @@ function existingFolder(wanted: string): string {
   })
 }
 
-async function onlyOne<T>(folder: string, work: () => Promise<T>): Promise<T> {
+/** A path as the person sees it: npm runs scripts in the repository, wherever it was called. */
+function fromHere(path: string): string {
+  return resolve(process.env['INIT_CWD'] ?? '.', path)
+}
+
+// A run whose npm was killed notices within the first, and then says that it stops; that may take the second.
+const noticeMs = 1_500
+const orderlyEndMs = 90_000
+
+async function onlyOne<T>(
+  { folder, out, signal }: { folder: string; out: Output; signal: AbortSignal },
+  work: () => Promise<T>,
+): Promise<T> {
+  const lock = join(folder, 'start.lock')
+  const stopping = join(folder, 'stopping')
+  const holding = async (): Promise<T> => {
+    rmSync(stopping, { force: true })
+    const sayStopping = (): void => writeFileSync(stopping, '')
+    signal.addEventListener('abort', sayStopping)
+    try {
+      return await work()
+    } finally {
+      signal.removeEventListener('abort', sayStopping)
+      rmSync(stopping, { force: true })
+    }
+  }
   try {
-    return await withFileLock(join(folder, 'start.lock'), work, { timeoutMs: 0 })
+    return await withFileLock(lock, holding, { timeoutMs: noticeMs }).catch((error: unknown) => {
+      if (!isLockTimeout(error) || !existsSync(stopping)) throw error
+      out.note('Waiting for the last run, which is still stopping')
+      return withFileLock(lock, holding, { timeoutMs: orderlyEndMs })
+    })
   } catch (error) {
-    if (!(error instanceof HomeportError) || error.code !== 'LOCK_TIMEOUT') throw error
+    if (!isLockTimeout(error)) throw error
     throw new HomeportError(
       'ALREADY_STARTED',
-      `npm start runs already with ${relative(process.cwd(), folder)}`,
+      `npm start runs already with ${folder}: ${errorMessage(error)}`,
       {
-        hint: 'use that one, stop it with Ctrl-C, or give this one --data DIR',
+        hint: 'use that one, stop it with Ctrl-C or by kill and its number, or give this one --data DIR',
         cause: error,
       },
     )
   }
+}
+
+function isLockTimeout(error: unknown): boolean {
+  return error instanceof HomeportError && error.code === 'LOCK_TIMEOUT'
 }
 
 process.exitCode = await runProgram({

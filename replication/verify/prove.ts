@@ -62,7 +62,8 @@ export async function proveDifferences(
   return differences
 }
 
-function differingColumns(
+/** The columns whose hashes differ between two versions of a row. */
+export function differingColumns(
   columns: readonly string[],
   ours: Row | undefined,
   theirs: Row | undefined,

@@ -1,5 +1,6 @@
 import type pg from 'pg'
 import { HomeportError } from '../../core/errors.ts'
+import { loadSql } from '../../core/sql.ts'
 
 /** A session that sees one moment of its server. */
 export interface Snapshot {
@@ -14,9 +15,9 @@ export async function openSnapshot(pool: pg.Pool): Promise<Snapshot> {
   try {
     await client.query('begin isolation level repeatable read read only')
     // Compiling the long hash expressions costs more than it saves.
-    await client.query(
-      "set local statement_timeout = 0; set local jit = off; set local client_encoding = 'UTF8'",
-    )
+    await client.query("set local jit = off; set local client_encoding = 'UTF8'")
+    // Limits meant for an application would end a long comparison, or one that waits for the cloud.
+    await client.query(loadSql('checks/no-timeouts'))
     const { rows } = await client.query<{ lsn: string }>('select pg_current_wal_insert_lsn()::text as "lsn"')
     const lsn = rows[0]?.lsn
     if (lsn === undefined) throw new HomeportError('SNAPSHOT', 'the server gave no log position')

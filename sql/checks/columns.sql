@@ -4,7 +4,8 @@ select
   a.attname::text as "column",
   format_type(a.atttypid, a.atttypmod) as "type",
   t.typsend::oid::regproc::text as "send",
-  t.typcategory = 'S' as "isText"
+  t.typcategory = 'S' as "isText",
+  a.attnotnull and not a.atthasdef and a.attidentity = '' as "required"
 from pg_class c
 join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
 join pg_type t on t.oid = a.atttypid

@@ -7,6 +7,13 @@ select
   r.rolcreatedb as "createDatabase",
   r.rolbypassrls as "bypassRowSecurity",
   r.rolcanlogin as "login",
+  -- from 16 on, who may create roles alters only those that it has the admin option on
+  (select u.rolsuper or (u.rolcreaterole and case
+      when current_setting('server_version_num')::int < 160000 then not (r.rolsuper or r.rolreplication)
+      else exists (select from pg_auth_members m
+        where m.roleid = r.oid and m.admin_option and pg_has_role(current_user, m.member, 'usage'))
+    end)
+    from pg_roles u where u.rolname = current_user) as "mayAlter",
   r.rolconnlimit as "connectionLimit",
   coalesce((select setconfig from pg_db_role_setting where setrole = r.oid and setdatabase = 0), '{}') as "settings",
   array(select b.rolname::text from pg_auth_members m join pg_roles b on b.oid = m.roleid where m.member = r.oid) as "memberOf",

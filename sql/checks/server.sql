@@ -23,6 +23,9 @@ select
   current_setting('max_sync_workers_per_subscription')::int as "syncWorkers",
   current_setting('max_slot_wal_keep_size') as "slotWalKeepSize",
   current_setting('password_encryption') as "passwordEncryption",
+  exists (select from pg_subscription s where s.subname = 'homeport'
+    and s.subdbid = (select oid from pg_database where datname = current_database())) as "follows",
+  exists (select from pg_publication p where p.pubname = 'homeport') as "publishes",
   r.rolsuper as "superuser",
   r.rolreplication as "replication",
   r.rolcreaterole as "createRole",

@@ -83,6 +83,7 @@ page as (
 select
   (select beat_at from heartbeat where id = 1) as as_of,
   (select fingerprint from models where state = 'active') as active_fingerprint,
+  exists (select from generation) as vectors_compared,
   (select count(*)::int from scored) as total,
   page.segment_id,
   page.score,

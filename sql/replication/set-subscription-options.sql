@@ -1,1 +1,1 @@
-alter subscription {{subscription}} set (binary = {{binary}}, streaming = on, disable_on_error = true);
+alter subscription {{subscription}} set (binary = {{binary}}, streaming = on, disable_on_error = false);

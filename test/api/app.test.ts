@@ -9,6 +9,17 @@ import { createDatabase } from '../support/databases.ts'
 import { createRole } from '../support/roles.ts'
 import { talks } from '../support/talks.ts'
 
+/** Sends bytes as they are, and returns all that came until the other side hung up. */
+async function sendRaw(url: string, bytes: string): Promise<string> {
+  const socket = connect(Number(new URL(url).port), '127.0.0.1')
+  let answer = ''
+  socket.on('error', () => undefined)
+  socket.on('data', (data) => (answer += data.toString()))
+  socket.write(bytes)
+  await once(socket, 'close')
+  return answer
+}
+
 void t.test('answers over HTTP', async (t) => {
   const owner = await createDatabase(t, 'cloud')
   await seedContent(owner, {
@@ -82,9 +93,27 @@ void t.test('answers over HTTP', async (t) => {
       t.match(answer.headers.get('content-type'), /^application\/problem\+json/, path.slice(0, 40))
       t.match({ ...answer.body, answered: answer.status }, { status, answered: status, code, field })
     }
-    const posted = await fetch(`${api.url}/search`, { method: 'POST', body: '{}' })
-    t.equal(posted.status, 404)
-    t.match(await posted.json(), { code: 'NOT_FOUND' })
+    const posted = await fetch(`${api.url}/search?q=a`, { method: 'POST', body: '{}' })
+    t.equal(posted.status, 405)
+    t.equal(posted.headers.get('allow'), 'GET, HEAD')
+    t.match(await posted.json(), { code: 'METHOD_NOT_ALLOWED' })
+    t.match(await fetch(`${api.url}/nothing`, { method: 'POST' }), { status: 404 })
+  })
+
+  await t.test('what is no request at all is refused in the same way', async (t) => {
+    const cases: [sent: string, status: number, code: string][] = [
+      [`GET /search?q=${'a'.repeat(17_000)} HTTP/1.1\r\nHost: x\r\n\r\n`, 431, 'HEADERS_TOO_LARGE'],
+      [`GET /live HTTP/1.1\r\nHost: x\r\nX: ${'a'.repeat(17_000)}\r\n\r\n`, 431, 'HEADERS_TOO_LARGE'],
+      ['GET /search?q=zyzzyva two HTTP/1.1\r\nHost: x\r\n\r\n', 400, 'REQUEST_INVALID'],
+      ['\x16\x03\x01\x02 zyzzyva\r\n\r\n', 400, 'REQUEST_INVALID'],
+    ]
+    for (const [sent, status, code] of cases) {
+      const answer = await sendRaw(api.url, sent)
+      t.match(answer, new RegExp(`^HTTP/1\\.1 ${status} `), sent.slice(0, 20))
+      t.match(answer, /content-type: application\/problem\+json/i)
+      t.match(JSON.parse(answer.slice(answer.indexOf('\r\n\r\n'))), { status, code })
+      t.notMatch(answer, /zyzzyva/, 'nothing of what came is sent back')
+    }
   })
 
   await t.test('SQL in a question is only words', async (t) => {
@@ -135,7 +164,7 @@ void t.test('answers over HTTP', async (t) => {
     socket.on('data', (data) => (answer += data.toString()))
     await once(socket, 'close')
     clearInterval(drip)
-    t.match(answer, /^(HTTP\/1.1 408|$)/)
+    t.match(answer, /^(HTTP\/1.1 408 [^]*problem\+json[^]*REQUEST_TIMEOUT|$)/)
   })
 })
 
@@ -185,6 +214,10 @@ void t.test('an empty collection is empty, not broken', async (t) => {
       hits: [],
       freshness: { asOf: null, lagSeconds: null, verified: null },
     },
+  })
+  t.match(await api.get<HealthReport>('/health'), {
+    status: 200,
+    body: { status: 'warn', total_segments: 0, problems: [/holds nothing to search/, String] },
   })
 })
 

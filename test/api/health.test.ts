@@ -101,6 +101,16 @@ void t.test('what is amiss', async (t) => {
       { status: 'warn', lag_seconds: 4000 },
     ],
     ['the index in memory is missing', { memory: { ...fine.memory, ready: false } }, { status: 'warn' }],
+    [
+      'nothing has arrived yet',
+      { facts: { ...fine.facts, totalSegments: 0 } },
+      { status: 'warn', total_segments: 0, problems: [/holds nothing to search/] },
+    ],
+    [
+      'a disk that takes no snapshot',
+      { memory: { ...fine.memory, unsaved: 'ENOSPC' } },
+      { status: 'warn', problems: [/cannot be saved \(ENOSPC\)/] },
+    ],
     ['a model that is not here', { modelProblem: 'no' }, { status: 'warn' }],
     [
       'never reached',

@@ -10,6 +10,9 @@ import { seedContent } from '../support/content.ts'
 import { queryRows } from '../support/databases.ts'
 import { talks } from '../support/talks.ts'
 
+/** Longer than a passage, and nowhere a space to cut at. */
+const unspaced = `${'数据库'.repeat(120)}复制槽会保留日志。${'我们'.repeat(200)}`
+
 const hostile = `<img src=x onerror="document.title='owned'"> slot <script>document.title='owned'</script> & <b>bold</b>`
 
 /** Pictures for a person to look at, where SCREENSHOTS names a folder. */
@@ -50,6 +53,7 @@ void t.test('the page', { timeout: 120_000 }, async (t) => {
         url: 'javascript:alert(1)',
         segments: [{ text: hostile, speaker: '<u>Mallory</u>', startMs: 3_723_000, endMs: 3_730_000 }],
       },
+      { id: 6, title: '复制', segments: [{ text: unspaced, speaker: '王', startMs: 0, endMs: 9_000 }] },
     ],
     model: { id: 1, dimensions: 16 },
     beatAgeSeconds: 3,
@@ -67,9 +71,10 @@ void t.test('the page', { timeout: 120_000 }, async (t) => {
     await page.locator('#freshness', { hasText: 'moments' }).waitFor()
     t.match(
       await page.textContent('#freshness'),
-      /^7 moments to search · \d+ s behind home · verified .* ago: match$/,
+      /^8 moments to search · \d+ s behind home · verified .* ago: match$/,
     )
     t.equal(await page.evaluate('document.activeElement.id'), 'q', 'the box has the focus')
+    t.ok(await page.isVisible('#intro'))
     await picture(page, 'start')
     await page.keyboard.type('which abandoned slot fills the disk')
     await page.keyboard.press('Enter')
@@ -86,6 +91,8 @@ void t.test('the page', { timeout: 120_000 }, async (t) => {
       await page.textContent('#freshness'),
       /^Answered from Postgres in \d+ ms · \d+ s behind home · verified \d+ seconds? ago: match$/,
     )
+    t.notOk(await page.isVisible('#intro'))
+    t.match(await page.textContent('#count[role=status]'), /^\d+ results$/, 'told to who cannot see them')
     await picture(page, 'desktop')
   })
 
@@ -124,6 +131,15 @@ void t.test('the page', { timeout: 120_000 }, async (t) => {
     )
     t.not(await page.title(), 'owned')
     await picture(page, 'hostile')
+  })
+
+  await t.test('a script without spaces', async (t) => {
+    await page.goto(`${api.url}/?q=保留日志`)
+    const hit = page.locator('#hits li', { hasText: '王' })
+    t.equal(await hit.locator('mark').first().textContent(), '保留日志')
+    const said = (await hit.locator('.said').textContent()) ?? ''
+    t.ok(said.length > 300 && said.length < 500, 'a passage around it, as long as any other')
+    t.equal(await hit.locator('.said').getAttribute('dir'), 'auto')
   })
 
   await t.test('nothing found, and a search that is refused', async (t) => {

@@ -116,6 +116,11 @@ void t.test('settings that are missing or wrong', async (t) => {
     [{ DATABASE_URL: 'mysql://user:sesame@host/x' }, /Error: DATABASE_URL is not a URL like/],
     [{ DATABASE_URL: 'postgres://h/d', PORT: '99999' }, /Error: PORT is not a whole number/],
     [{ DATABASE_URL: 'postgres://h/d', ALLOW_WRITABLE_ROLE: 'perhaps' }, /Error: ALLOW_WRITABLE_ROLE/],
+    [
+      { DATABASE_URL: 'postgres://h/d', TRUST_PROXY: '10.0.0.0/8,nginx' },
+      /Error: TRUST_PROXY holds nginx, which is no address\nTry: /,
+    ],
+    [{ DATABASE_URL: 'postgres://h/d', TRUST_PROXY: '0.0.0.0/0' }, /Error: TRUST_PROXY holds 0\.0\.0\.0\/0/],
   ]
   await Promise.all(
     cases.map(async ([environment, message]) => {

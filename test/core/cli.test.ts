@@ -118,3 +118,56 @@ t.test('a signal aborts the command once, and listeners do not pile up', async (
   t.match(await run(waiting, 'wait'), { exitCode: 1, stderr: /Error: stopped by SIGTERM/ })
   t.equal(process.listenerCount('SIGTERM'), before)
 })
+
+t.test('one Ctrl-C that arrives twice, once through npm, does not cut the end short', async (t) => {
+  const ending = defineCommand({
+    name: 'end',
+    summary: 'End in order',
+    examples: [],
+    run: async ({ signal, out }) => {
+      process.emit('SIGINT', 'SIGINT')
+      process.emit('SIGINT', 'SIGINT')
+      await new Promise((go) => setImmediate(go))
+      out.result({}, signal.aborted ? 'ended in order' : 'not told')
+      return 0
+    },
+  })
+  t.strictSame(await run(ending, 'end'), { exitCode: 0, stdout: 'ended in order\n', stderr: '' })
+})
+
+t.test('a terminal that was closed is told nothing more', async (t) => {
+  const stdout = new Collected()
+  const closed = new Writable({
+    write: (_chunk, _encoding, done) => done(Object.assign(new Error('write EIO'), { code: 'EIO' })),
+  })
+  const speaking = defineCommand({
+    name: 'speak',
+    summary: 'Speak',
+    examples: [],
+    run: async ({ out, signal }) => {
+      process.emit('SIGHUP', 'SIGHUP')
+      out.note('bye')
+      await new Promise((go) => setImmediate(go))
+      return signal.aborted ? 0 : 1
+    },
+  })
+  const options = { name: 'tool', description: 'A tool', commands: [speaking], argv: ['speak'] }
+  t.equal(await runProgram({ ...options, stdout, stderr: closed }), 0)
+})
+
+t.test('progress fits the terminal, and an error begins on a clean line', async (t) => {
+  const stderr = Object.assign(new Collected(), { isTTY: true, columns: 20 })
+  const failing = defineCommand({
+    name: 'fail',
+    summary: 'Fail half-way',
+    examples: [],
+    run: ({ out }) => {
+      out.progress('x'.repeat(50))
+      return Promise.reject(new HomeportError('BAD', 'it is bad'))
+    },
+  })
+  const options = { name: 'tool', description: 'A tool', commands: [failing], argv: ['fail'] }
+  t.equal(await runProgram({ ...options, stdout: new Collected(), stderr }), 1)
+  const erase = '\r\u001b[2K'
+  t.equal(stderr.text, `${erase}${'x'.repeat(19)}${erase}Error: it is bad\n`)
+})

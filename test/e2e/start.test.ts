@@ -1,6 +1,15 @@
-import { spawn, type ChildProcess } from 'node:child_process'
+import { spawn, type ChildProcess, type SpawnOptions } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -8,7 +17,7 @@ import { fileURLToPath } from 'node:url'
 import pg from 'pg'
 import t from 'tap'
 import { resolveDataFolder } from '../../ops/local/data-folder.ts'
-import { findProcesses } from '../../ops/local/processes.ts'
+import { findProcesses, processIdentity } from '../../ops/local/processes.ts'
 import { findPostgres } from '../../ops/local/find-postgres.ts'
 import { Stack } from '../../ops/local/stack.ts'
 
@@ -17,11 +26,18 @@ const repository = fileURLToPath(new URL('../..', import.meta.url))
 const home = mkdtempSync(join(tmpdir(), 'homeport start '))
 chmodSync(home, 0o700)
 
-function start(args: readonly string[]): ChildProcess {
-  return spawn(process.execPath, ['--import', 'tsx', 'ops/local/start.ts', ...args, '--data', home], {
-    cwd: repository,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
+const where: SpawnOptions = { cwd: repository, stdio: ['ignore', 'pipe', 'pipe'] }
+
+function words(args: readonly string[]): string[] {
+  return ['--import', 'tsx', 'ops/local/start.ts', '--data', home, ...args]
+}
+
+function start(args: readonly string[], more: Record<string, string> = {}): ChildProcess {
+  return spawn(process.execPath, words(args), { ...where, env: { ...process.env, ...more } })
+}
+
+function pause(): Promise<void> {
+  return new Promise((go) => setTimeout(go, 20))
 }
 
 async function seen(child: ChildProcess, stream: 'stdout' | 'stderr', wanted: RegExp): Promise<string> {
@@ -53,7 +69,7 @@ t.teardown(() => {
 
 t.test('killed half-way, it is finished by the next start', async (t) => {
   const killed = start(['--once', '--json'])
-  await seen(killed, 'stderr', /^Ingesting/)
+  await seen(killed, 'stderr', / Ingesting /)
   killed.kill('SIGKILL')
   await once(killed, 'exit')
   t.ok(stillRunning().length > 0, 'the servers outlive a kill -9')
@@ -122,6 +138,48 @@ t.test('a second start finds its data, stays, and Ctrl-C stops all of it', async
   t.same(readdirSync(join(folder, 'run')), [])
 })
 
+t.test('when npm is gone without a word, everything stops', async (t) => {
+  // What npm does, without its bootstrap, which would install packages under the feet of other tests.
+  const script = `"${process.execPath}" --import tsx ops/local/start.ts --json --data "${home}"`
+  const likeNpm = `require('node:child_process').spawn('sh', ['-c', process.argv[1] + '; true'], { stdio: 'inherit' })`
+  const npm = spawn(process.execPath, ['-e', likeNpm, script], {
+    ...where,
+    env: { ...process.env, npm_lifecycle_script: script },
+  })
+  await seen(npm, 'stdout', /"url"/)
+  npm.kill('SIGKILL')
+  await once(npm, 'exit')
+  // The next start comes before that one has noticed, and waits for it to end.
+  const next = start(['--json'])
+  await seen(next, 'stdout', /"url"/)
+  next.kill('SIGTERM')
+  t.strictSame(await once(next, 'exit'), [0, null])
+  t.same(stillRunning(), [])
+  t.same(
+    ['start.lock', 'stopping'].filter((name) => existsSync(join(folder, name))),
+    [],
+    'stopped in order',
+  )
+})
+
+t.test('a closed terminal stops all of it, and so does a second Ctrl-C that will not wait', async (t) => {
+  const child = start(['--json'])
+  await seen(child, 'stdout', /"url"/)
+  const { pid } = JSON.parse(readFileSync(join(folder, 'run/api.json'), 'utf8')) as { pid: number }
+  // An api that does not move keeps the orderly end waiting.
+  process.kill(pid, 'SIGSTOP')
+  child.stdout?.destroy()
+  child.stderr?.destroy()
+  child.kill('SIGHUP')
+  await new Promise((go) => setTimeout(go, 1_200))
+  t.equal(child.exitCode, null, 'it still waits for the api')
+  child.kill('SIGINT')
+  const [code] = (await once(child, 'exit')) as [number | null]
+  t.equal(code, 130)
+  while (stillRunning().length > 0) await pause()
+  t.equal(processIdentity(pid), undefined)
+})
+
 t.test('secrets are in files that only we can read, and not in the log', async (t) => {
   const { readerPassword } = JSON.parse(readFileSync(join(folder, 'credentials.json'), 'utf8')) as {
     readerPassword: string
@@ -132,11 +190,15 @@ t.test('secrets are in files that only we can read, and not in the log', async (
 })
 
 t.test('wrong words', async (t) => {
+  writeFileSync(join(home, 'package.json'), '')
   for (const [args, wanted, code] of [
     [['--corpus', '/no/such/folder'], /CORPUS_MISSING/, 2],
     [['--onse'], /USAGE/, 2],
+    [['--query', ' '], /--query is empty/, 2],
+    // As the person sees that path, not as npm does.
+    [['--data', 'package.json'], new RegExp(`${home}/package.json.*is a file`), 2],
   ] as const) {
-    const ended = await finish(start([...args, '--json']))
+    const ended = await finish(start([...args, '--json'], { INIT_CWD: home }))
     t.equal(ended.code, code)
     t.match(ended.stderr, wanted)
   }

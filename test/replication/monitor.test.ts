@@ -10,7 +10,7 @@ import {
 } from '../../replication/monitor.ts'
 import { createReplication, insertTalk, plant } from './support.ts'
 
-t.test('one look: sound, then drift, then a subscription that an error has switched off', async (t) => {
+t.test('one look: sound, then drift, then a row that cannot be applied', async (t) => {
   const pair = await createReplication(t)
   await insertTalk(pair.primary, { id: 1 })
   const sound = await checkReplication(pair)
@@ -29,20 +29,37 @@ t.test('one look: sound, then drift, then a subscription that an error has switc
   t.equal(drifted.ok, false)
   t.match(drifted.findings, [{ code: 'INDEX_MISSING' }, { code: 'DRIFT', message: /sources/ }])
 
-  // A row that is there already stops the subscription at its key.
+  // A row that is there already stops the subscription at its key, at every attempt.
   await plant(pair.cloud, `insert into lexicon values (7, 1)`)
   await pair.primary.query('insert into lexicon values (7, 2)')
-  for (;;) {
-    const { subscription } = await readHealth(pair.primary, pair.cloud)
-    if (subscription?.enabled === false) break
-  }
-  const stopped = await checkReplication({ ...pair, limits: { maxLagSeconds: 0 } })
+  const stopped = await checkReplication({ ...pair, limits: { maxLagSeconds: 0 }, fenceTimeoutMs: 2500 })
   t.equal(stopped.ok, false)
   const codes = stopped.findings.map((finding) => finding.code)
-  t.ok(codes.includes('SUBSCRIPTION_DISABLED'))
+  t.ok(codes.includes('SUBSCRIPTION_FAILING'), codes.join())
   t.ok(codes.includes('LAG'), 'a beat that does not arrive is lag')
   const lexicon = stopped.tables.find((table) => table.table === 'lexicon')
   t.equal(lexicon?.verdict, 'undetermined', 'nothing is proven while the cloud does not follow')
+
+  await plant(pair.cloud, `delete from lexicon; update sources set title = 'a talk'`)
+  const healed = await checkReplication(pair)
+  t.strictSame(
+    healed.findings.map((finding) => finding.code),
+    ['INDEX_MISSING'],
+    'with the row out of its way it goes on by itself',
+  )
+})
+
+t.test('a connection that breaks, as when the primary restarts, comes back by itself', async (t) => {
+  const pair = await createReplication(t)
+  for (let round = 1; round <= 2; round += 1) {
+    await pair.primary.query(
+      `select pg_terminate_backend(active_pid) from pg_replication_slots where slot_name = $1`,
+      [pair.report.slot],
+    )
+    await insertTalk(pair.primary, { id: round })
+    await t.resolves(waitForCloud({ ...pair, timeoutMs: 20_000 }))
+  }
+  t.equal((await readHealth(pair.primary, pair.cloud)).subscription?.enabled, true)
 })
 
 t.test('a beat that does not arrive in time is an error with a hint', async (t) => {
@@ -85,7 +102,7 @@ t.test('the monitor says what changes, beats, prunes, and ends at a signal', asy
   stop.abort()
   await running
   t.match(events.find((one) => one.event === 'verified')?.message, /11 of 11 tables match/)
-  t.match(events.find((one) => one.event === 'problem')?.message, /switched the subscription off/)
+  t.match(events.find((one) => one.event === 'problem')?.message, /subscription is switched off/)
   t.match(events.find((one) => one.event === 'pruned')?.message, /^1 tombstone/)
   t.equal(await pruneTombstones(pair.primary), 0)
   t.ok(Number((await readHeartbeat(pair.primary))?.beat) > 1)
@@ -98,7 +115,7 @@ t.test('what health means', async (t) => {
       enabled: true,
       binary: true,
       streaming: 't',
-      disableOnError: true,
+      disableOnError: false,
       slot: 's',
       publications: ['homeport'],
       tables: [{ table: 'sources', state: 'r', copiedRows: '0' }],
@@ -115,6 +132,7 @@ t.test('what health means', async (t) => {
       retainedBytes: '10',
       lagBytes: '5',
     },
+    newApplyErrors: 0,
     otherSlots: [],
     lag: { bytes: 5, seconds: 2 },
     index: { model: 1, name: 'embeddings_model_1', present: true },
@@ -124,6 +142,9 @@ t.test('what health means', async (t) => {
   t.strictSame(codes({}), [])
   t.strictSame(codes({ subscription: null, slot: null }), ['error NO_SUBSCRIPTION'])
   t.strictSame(codes({ workers: null }), ['error SUBSCRIPTION_NOT_RUNNING'])
+  t.strictSame(codes({ workers: null, newApplyErrors: 2 }), ['error SUBSCRIPTION_FAILING'])
+  t.strictSame(codes({ newApplyErrors: 2 }), ['error SUBSCRIPTION_FAILING'], 'it runs again, and is behind')
+  t.strictSame(codes({ newApplyErrors: 2, lag: { bytes: 5, seconds: 0 } }), [], 'it has caught up')
   t.strictSame(codes({ slot: null }), ['error SLOT_LOST'])
   const slot = (change: object) => ({ slot: sound.slot === null ? null : { ...sound.slot, ...change } })
   t.strictSame(codes(slot({ walStatus: 'lost' })), ['error SLOT_LOST'])

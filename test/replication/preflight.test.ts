@@ -42,6 +42,8 @@ const sound: ServerFacts = {
   syncWorkers: 2,
   slotWalKeepSize: '20GB',
   passwordEncryption: 'scram-sha-256',
+  follows: false,
+  publishes: false,
   superuser: true,
   replication: true,
   createRole: true,
@@ -152,6 +154,7 @@ t.test('roles', async (t) => {
     createDatabase: false,
     bypassRowSecurity: false,
     login: true,
+    mayAlter: true,
     connectionLimit: 40,
     settings: [],
     memberOf: [],
@@ -203,6 +206,7 @@ t.test('schemas', async (t) => {
             type: 'bigint',
             send: 'int8send',
             isText: false,
+            required: false,
           })),
         })
         return full === null ? [] : [[table.name, full]]
@@ -220,7 +224,13 @@ t.test('schemas', async (t) => {
   t.strictSame(judge(facts(), only('lexicon', { identity: null })), [['cloud', 'error', 'REPLICA_IDENTITY']])
   t.strictSame(judge(facts(), only('segments', { rowSecurity: true })), [['cloud', 'error', 'ROW_SECURITY']])
   t.strictSame(judge(only('segments', { owned: false }), facts()), [['primary', 'error', 'NOT_OWNER']])
-  const column = (name: string, type: string) => ({ column: name, type, send: 'int8send', isText: false })
+  const column = (name: string, type: string) => ({
+    column: name,
+    type,
+    send: 'int8send',
+    isText: false,
+    required: false,
+  })
   const lexicon = [column('term', 'bigint'), column('documents', 'bigint')]
   t.strictSame(judge(facts(), only('lexicon', { columns: lexicon.slice(0, 1) })), [
     ['cloud', 'error', 'COLUMN_MISSING'],
@@ -241,7 +251,7 @@ t.test('what is there and cannot be altered', async (t) => {
     enabled: true,
     binary: true,
     streaming: 't',
-    disableOnError: true,
+    disableOnError: false,
     slot: 'homeport_1',
     publications: ['homeport'],
     connection: null,

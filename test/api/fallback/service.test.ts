@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { seedContent } from '../../support/content.ts'
@@ -69,7 +69,12 @@ t.test('a folder that cannot be written costs the snapshot, not the answers', as
   const url = await createDatabase(t, 'cloud')
   await seedContent(url, { sources: sources(1, 1, 1), model: { id: 1, dimensions: 8 } })
   const fallback = await started(t, url, { snapshotPath: join(folder, 'file', 'snapshot'), engine: 'auto' })
-  t.match(fallback.status(), { ready: true, segments: 12, engine: 'scan' })
+  t.match(fallback.status(), { ready: true, segments: 12, engine: 'scan', unsaved: String })
+  // Nothing new arrives, and still the file is written once it can be.
+  rmSync(join(folder, 'file'))
+  await fallback.stop()
+  t.equal(fallback.status().unsaved, undefined)
+  t.ok(existsSync(join(folder, 'file', 'snapshot')))
 })
 
 t.test('it follows on its own, and says what it is', async (t) => {

@@ -1,3 +1,4 @@
+import { pino } from 'pino'
 import t, { type Test } from 'tap'
 import { fuse } from '../../../api/search/fuse.ts'
 import { createGenerationKeeper, type GenerationKeeper } from '../../../api/search/generation.ts'
@@ -244,6 +245,37 @@ void t.test('a basis that is not whole yet is not used, and is once it is', asyn
   await generations.refresh()
   t.equal(generations.problem(), null)
   t.equal((await engine.search(ask('replication slot'))).model?.id, 1)
+})
+
+void t.test('a generation that is gone takes no part, and is not named', async (t) => {
+  const url = await createDatabase(t, 'cloud')
+  await seedContent(url, { sources: talks, model: { id: 1, dimensions: 12 } })
+  const { engine } = await openEngine(t, url)
+  const before = await engine.search(ask('replication slot'))
+  t.equal(before.model?.id, 1)
+  for (const table of ['embeddings', 'model_terms', 'models']) await queryRows(url, `delete from ${table}`)
+  const { model, hits } = await engine.search(ask('replication slot'))
+  t.equal(model, null, 'words alone decided')
+  t.equal(hits[0]?.segmentId, before.hits[0]?.segmentId)
+})
+
+void t.test('a generation that cannot be used here is logged once, not at every try', async (t) => {
+  const url = await createDatabase(t, 'cloud')
+  await seedContent(url, { sources: talks, model: { id: 1, dimensions: 8 } })
+  await queryRows(url, `update models set kind = 'onnx'`)
+  const lines: string[] = []
+  const pool = createPool({ connectionString: url, applicationName: 'test' })
+  const generations = createGenerationKeeper({
+    pool,
+    log: pino({}, { write: (line) => lines.push(line) }),
+    openSentenceModel: () => Promise.reject(new Error('there is no sentence model here')),
+    retryMs: 0,
+  })
+  t.teardown(() => pool.end())
+  for (let at = 0; at < 5; at++) await generations.refresh()
+  t.equal(lines.filter((line) => line.includes('cannot embed')).length, 1)
+  t.equal(lines.filter((line) => line.includes('generation loaded')).length, 1)
+  await generations.close()
 })
 
 void t.test('common words of a large collection are ranked within the cap', async (t) => {

@@ -83,6 +83,37 @@ t.test('a long monologue breaks at sentences, with an overlap of one or two', as
   }
 })
 
+t.test('a last sentence of up to 50 words is still repeated', async (t) => {
+  const long = (name: string): string =>
+    `${name} ${Array.from({ length: 43 }, (_, at) => `${name.toLowerCase()}${at}`).join(' ')} end.`
+  const text = Array.from({ length: 20 }, (_, at) => long(`L${at}x`)).join(' ')
+  const drafts = chunkTranscript(talk([says('Ann', text)]))
+  t.ok(drafts.length > 3)
+  for (const [index, draft] of drafts.entries()) {
+    if (index === 0) continue
+    const first = draft.text.slice(0, draft.text.indexOf('.') + 1)
+    t.equal(count(first), 45)
+    t.ok(drafts[index - 1]?.text.endsWith(first), 'the sentence before, whole')
+  }
+})
+
+t.test('an answer stays with its question', async (t) => {
+  // Turns of 100 words, so that a break lies at the start of a turn; every second one ends with a question.
+  const turns = Array.from({ length: 24 }, (_, turn) =>
+    says(
+      turn % 2 === 0 ? 'Ann' : 'Bob',
+      `${sentences(9, turn * 10)} Well q${turn} and so on it goes${turn % 2 === 0 ? '?' : '.'}`,
+    ),
+  )
+  const drafts = chunkTranscript(talk(turns))
+  t.ok(drafts.length > 8)
+  t.same(
+    drafts.filter(({ text }) => text.endsWith('?')),
+    [],
+    'none ends with a question',
+  )
+})
+
 t.test('breaks at chapters and long pauses, without overlap', async (t) => {
   const utterances = [
     says('Ann', sentences(8), 0, 30_000),

@@ -1,12 +1,15 @@
+import { spawn } from 'node:child_process'
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { Cluster } from '../../../ops/local/cluster.ts'
+import { whatFailed } from '../../../ops/local/data-directory.ts'
 import { resolveDataFolder } from '../../../ops/local/data-folder.ts'
 import { findPostgres } from '../../../ops/local/find-postgres.ts'
 import { isPortFree } from '../../../ops/local/ports.ts'
 import { processIdentity, signalProcess } from '../../../ops/local/processes.ts'
+import { unprivilegedUser } from '../../../ops/local/unprivileged-user.ts'
 import { privateCluster } from '../../support/clusters.ts'
 import { queryRows } from '../../support/databases.ts'
 
@@ -45,12 +48,12 @@ t.test(
   async (t) => {
     await queryRows(cluster.superuserUrl(), 'create table kept as select 1 as one')
     const { port, pid } = cluster
-    t.strictSame(await cluster.start(), { started: false })
+    t.strictSame(await cluster.start(), { started: false, created: false })
     t.equal(cluster.pid, pid)
     await cluster.stop()
     t.equal(cluster.status(), 'stopped')
     await t.rejects(queryRows(cluster.superuserUrl(), 'select 1'), { code: 'DATABASE_UNREACHABLE' })
-    t.strictSame(await cluster.start(), { started: true })
+    t.strictSame(await cluster.start(), { started: true, created: false })
     t.equal(cluster.port, port)
     t.strictSame(await queryRows(cluster.superuserUrl(), 'table kept'), [{ one: 1 }])
   },
@@ -76,7 +79,7 @@ t.test('kill -9 of the server, with a session at work: the next start has what w
   while (processIdentity(pid) !== undefined) await new Promise((go) => setTimeout(go, 10))
   t.equal(cluster.status(), 'stopped')
   t.ok(existsSync(join(cluster.folder, 'data/postmaster.pid')), 'its pid file is still there')
-  t.strictSame(await cluster.start(), { started: true })
+  t.strictSame(await cluster.start(), { started: true, created: false })
   t.equal(processIdentity(orphan), undefined, 'the backend that outlived it is gone')
   t.strictSame(await queryRows(cluster.superuserUrl(), 'table kept'), [{ one: 1 }])
   await busy
@@ -88,7 +91,7 @@ t.test('a pid file that names a process which is no server, as after a reboot', 
   await cluster.stop()
   writeFileSync(file, [String(process.pid), ...lines.slice(1)].join('\n'))
   t.equal(cluster.status(), 'stopped')
-  t.strictSame(await cluster.start(), { started: true })
+  t.strictSame(await cluster.start(), { started: true, created: false })
 })
 
 t.test('a port that someone took meanwhile is replaced and remembered', async (t) => {
@@ -148,6 +151,30 @@ t.test('a long path with spaces and quotes, closed to everyone else', async (t) 
   await cluster.start()
   const [shown] = await queryRows<{ folder: string }>(cluster.superuserUrl(), 'show data_directory')
   t.match(shown, { data_directory: join(folder, 'cloud/data') })
+})
+
+t.test('an initdb that outlived a killed start does not come between', async (t) => {
+  await cluster.stop()
+  const data = join(cluster.folder, 'data')
+  rmSync(data, { recursive: true })
+  const user = unprivilegedUser()
+  const orphan = spawn(join(postgres.binDir, 'initdb'), ['-D', `${data}.new`, '--no-sync'], {
+    cwd: '/',
+    stdio: 'ignore',
+    ...(user === undefined ? {} : { uid: user.uid, gid: user.gid }),
+  })
+  t.teardown(() => orphan.kill('SIGKILL'))
+  while (!existsSync(join(data, '../data.new/base'))) await new Promise((go) => setTimeout(go, 5))
+  t.strictSame(await cluster.start(), { started: true, created: true })
+  t.equal(processIdentity(orphan.pid ?? 0), undefined, 'it was ended')
+  t.equal((await queryRows(cluster.superuserUrl(), 'select 1')).length, 1)
+})
+
+t.test('a creation that fails ends with what is wrong, not with all that initdb says', async (t) => {
+  const full =
+    'creating subdirectories ... ok\nFATAL:  could not extend file: No space left on device\nAborted\n'
+  t.equal(whatFailed(full), 'FATAL:  could not extend file: No space left on device')
+  t.equal(whatFailed('something new\n'), 'something new')
 })
 
 /** A folder that only its owner may enter, below one that everybody may. */

@@ -75,6 +75,19 @@ t.test('two clones, and a copy of a clone with its link, have data of their own'
   t.equal(resolveDataFolder(join(one, 'data'), { elsewhere }).folder, folders[0])
 })
 
+t.test('what can be no folder is refused with the reason', async (t) => {
+  const base = openFolder(t)
+  writeFileSync(join(base, 'file'), 'x')
+  for (const [wanted, reason] of [
+    [join(base, 'file'), /is a file/],
+    [join(base, 'file/data'), /is a file/],
+    [join(base, 'x'.repeat(300)), /too long/],
+  ] as const) {
+    t.throws(() => resolveDataFolder(wanted), { code: 'DATA_FOLDER_DENIED', exitCode: 2, message: reason })
+  }
+  t.equal(readFileSync(join(base, 'file'), 'utf8'), 'x')
+})
+
 const onlyPlain = user === undefined ? {} : { skip: 'root may write into every folder' }
 
 t.test("another user's folder is refused", onlyPlain, async (t) => {

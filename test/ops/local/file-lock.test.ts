@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
@@ -39,6 +39,18 @@ t.test('the lock of a process that died is taken over', async (t) => {
   // This process has the id, but it is not the one that wrote the lock.
   writeFileSync(lock, `${process.pid} another-boot/1\n`)
   t.equal(await withFileLock(lock, () => Promise.resolve('done')), 'done')
+})
+
+t.test('a lock whose owner died before its name was in it is taken over', async (t) => {
+  const lock = join(folder, 'empty.lock')
+  writeFileSync(lock, '')
+  await t.rejects(
+    withFileLock(lock, () => Promise.resolve(), { timeoutMs: 50 }),
+    { code: 'LOCK_TIMEOUT' },
+    'someone may be about to write it',
+  )
+  utimesSync(lock, new Date(0), new Date(0))
+  t.equal(await withFileLock(lock, () => Promise.resolve('done'), { timeoutMs: 1000 }), 'done')
 })
 
 t.test('a lock that is held is waited for, then its owner is named', async (t) => {

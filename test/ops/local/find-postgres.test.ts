@@ -1,4 +1,5 @@
 import { mkdtempSync, rmSync } from 'node:fs'
+import { relative } from 'node:path'
 import t from 'tap'
 import { chooseBinaries, findPostgres } from '../../../ops/local/find-postgres.ts'
 
@@ -24,6 +25,7 @@ t.test('the one of this machine', async (t) => {
   const found = findPostgres()
   t.ok(found.majorVersion >= 15)
   t.strictSame(findPostgres({ binDir: found.binDir }), found)
+  t.strictSame(findPostgres({ binDir: relative(process.cwd(), found.binDir) }), found, 'a path from here')
 })
 
 t.test('a folder without Postgres is named, with the way out', async (t) => {

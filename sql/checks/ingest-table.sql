@@ -1,0 +1,1 @@
+select to_regclass('public.ingested_files') is not null as "present";
