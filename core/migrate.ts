@@ -39,9 +39,8 @@ function openKnex(connectionString: string): Knex {
     pool: {
       min: 0,
       max: 2,
-      // Our tables go to public, and pgvector is found where it is, whatever path the role has.
       afterCreate: (client: pg.Client, done: (error?: Error) => void) => {
-        client.query(loadSql('checks/pin-search-path')).then(() => done(), done)
+        prepareSession(client).then(() => done(), done)
       },
     },
     migrations: { migrationSource, tableName: table },
@@ -53,6 +52,15 @@ function openKnex(connectionString: string): Knex {
       deprecate: () => undefined,
     },
   })
+}
+
+/**
+ * Our tables go to public, and pgvector is found where it is, whatever path the role has; and limits
+ * meant for an application do not cut a migration off, nor the transaction that waits for it.
+ */
+async function prepareSession(client: pg.Client): Promise<void> {
+  await client.query('set idle_in_transaction_session_timeout = 0; set statement_timeout = 0')
+  await client.query(loadSql('checks/pin-search-path'))
 }
 
 /**

@@ -10,6 +10,9 @@ export interface ServerFacts {
   role: string
   database: string
   databaseOid: string
+  encoding: string
+  /** set for this database or role; null when nobody has */
+  clientEncoding: string | null
   /** seconds since 1970 with microseconds, as text: two servers never share it */
   startedAt: string
   /** null where the role may not read it */

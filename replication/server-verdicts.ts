@@ -1,3 +1,4 @@
+import { identifier } from '../core/sql.ts'
 import { refuseOnErrors, type Finding, type Side } from './finding.ts'
 import { compareVersions, isSameServer, majorVersion, type ServerFacts } from './server-facts.ts'
 
@@ -28,7 +29,33 @@ export function judgeServer(side: Side, facts: ServerFacts): Finding[] {
       fix: 'put the address of the writable server into the URL',
     })
   }
-  return [...findings, ...judgePgvector(side, facts)]
+  return [...findings, ...judgeEncoding(side, facts), ...judgePgvector(side, facts)]
+}
+
+function judgeEncoding(side: Side, facts: ServerFacts): Finding[] {
+  const database = identifier(facts.database).sql
+  if (facts.encoding !== 'UTF8') {
+    return [
+      {
+        code: 'DATABASE_ENCODING',
+        side,
+        severity: 'error',
+        message: `the encoding of the database is ${facts.encoding}, which cannot hold every transcript`,
+        fix: 'make one with: createdb --encoding UTF8 --template template0 NAME',
+      },
+    ]
+  }
+  // The workers of a subscription take it from there, and would read the primary's UTF8 as something else.
+  if (side === 'primary' || facts.clientEncoding === null || /^utf-?8$/i.test(facts.clientEncoding)) return []
+  return [
+    {
+      code: 'CLIENT_ENCODING',
+      side,
+      severity: 'error',
+      message: `client_encoding is set to ${facts.clientEncoding} for this database or role: a subscription would store garbled text`,
+      fix: `alter database ${database} reset client_encoding; alter role ${identifier(facts.role).sql} reset client_encoding; alter role ${identifier(facts.role).sql} in database ${database} reset client_encoding`,
+    },
+  ]
 }
 
 function judgePgvector(side: Side, facts: ServerFacts): Finding[] {

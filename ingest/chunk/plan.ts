@@ -54,7 +54,8 @@ export function planSegments(pieces: readonly Piece[], limits: ChunkLimits): Pla
         overlap = back
         overlapWeight = repeatedWeight
       }
-      const cost = (costs[from] ?? 0) + breakCost + sizeCost(weight + overlapWeight, weight, limits)
+      const alone = from > 0 && overlap === 0 && limits.overlapWords > 0 ? aloneCost : 0
+      const cost = (costs[from] ?? 0) + breakCost + alone + sizeCost(weight + overlapWeight, weight, limits)
       if (cost < (costs[to] ?? 0)) {
         costs[to] = cost
         previous[to] = from
@@ -74,6 +75,9 @@ export function planSegments(pieces: readonly Piece[], limits: ChunkLimits): Pla
     return { ...each, overlap: Math.min(each.overlap, most) }
   })
 }
+
+/** Of a segment that repeats nothing of the one before: about that of 60 words too many. */
+const aloneCost = 0.2
 
 function sizeCost(weight: number, ownWeight: number, limits: ChunkLimits): number {
   const off = (weight - limits.targetWords) / limits.targetWords

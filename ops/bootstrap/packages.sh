@@ -70,7 +70,8 @@ install_system_packages() {
       browser) optional+=("$(browser_package)" fonts-liberation) ;;
     esac
   done
-  say "installing" "${required[@]}" "${optional[@]}"
+  finish_cut_off_installation
+  say "installing" "${required[@]}" "${optional[@]}" '(a minute or two, the first time)'
   # All at once is quickest; one that cannot be had must not keep the others out.
   if ! without_main_cluster apt_install "${required[@]}" "${optional[@]}"; then
     if [ ${#required[@]} -gt 0 ]; then
@@ -81,6 +82,14 @@ install_system_packages() {
     done
   fi
   if [ -n "$pgvector_for" ]; then finish_pgvector; fi
+}
+
+# A start that was killed while dpkg worked: until that is finished, apt refuses everything.
+finish_cut_off_installation() {
+  if [ -z "$(ls -A /var/lib/dpkg/updates 2>/dev/null)" ]; then return 0; fi
+  say 'finishing an installation that was cut off (dpkg --configure -a)'
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive dpkg --force-confold --configure -a </dev/null >>"$apt_log" 2>&1 9>&- ||
+    warn "that did not work; see $apt_log"
 }
 
 # A distribution's own pgvector package where there is one for the server that is or will be here; else

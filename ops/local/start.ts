@@ -54,6 +54,8 @@ async function start(invocation: Invocation<StartOptions>): Promise<ExitCode> {
   const note = (text: string): void =>
     invocation.out.note(`start ${seconds().toFixed(1).padStart(7)}s  ${text}`)
   const out = { ...invocation.out, note }
+  const remark = (text: string): void =>
+    invocation.out.note(`${new Date().toTimeString().slice(0, 8).padEnd(15)} ${text}`)
   if (options.query?.trim() === '') {
     throw new HomeportError('USAGE', '--query is empty', {
       hint: 'npm start -- --query "a question"',
@@ -83,8 +85,8 @@ async function start(invocation: Invocation<StartOptions>): Promise<ExitCode> {
       process.once('exit', abandon)
       try {
         return options.once === true
-          ? await once(stack, { options, json, out, signal, folder, seconds })
-          : await stay(stack, { options, out, signal, folder, seconds })
+          ? await once(stack, { options, json, out, signal, folder, seconds, remark })
+          : await stay(stack, { options, out, signal, folder, seconds, remark })
       } finally {
         out.note('Stopping the api and both servers')
         await stack.stop()
@@ -102,6 +104,8 @@ interface Run {
   signal: AbortSignal
   folder: string
   seconds: () => number
+  /** A line with the time of day, for what happens later. */
+  remark: (text: string) => void
 }
 
 async function once(stack: Stack, run: Run & { json: boolean }): Promise<ExitCode> {
@@ -169,7 +173,7 @@ async function stay(stack: Stack, run: Run): Promise<ExitCode> {
     primaryUrl: primary,
     cloudUrl: cloud,
     signal,
-    onNote: (text) => out.note(text),
+    onNote: run.remark,
   })
   await Promise.race([monitor, ended])
   return 0

@@ -13,11 +13,14 @@ export interface Snapshot {
 export async function openSnapshot(pool: pg.Pool): Promise<Snapshot> {
   const client = await pool.connect()
   try {
-    await client.query('begin isolation level repeatable read read only')
-    // Compiling the long hash expressions costs more than it saves.
-    await client.query("set local jit = off; set local client_encoding = 'UTF8'")
-    // Limits meant for an application would end a long comparison, or one that waits for the cloud.
-    await client.query(loadSql('checks/no-timeouts'))
+    // In one message, because a limit on idle transactions counts from the first. Limits meant for an
+    // application would end a long comparison; compiling the long hash expressions costs more than it saves.
+    await client.query(
+      `begin isolation level repeatable read read only;
+       set local idle_in_transaction_session_timeout = 0; set local statement_timeout = 0; set local lock_timeout = 0;
+       set local jit = off; set local client_encoding = 'UTF8'`,
+    )
+    await client.query(loadSql('checks/no-transaction-timeout'))
     const { rows } = await client.query<{ lsn: string }>('select pg_current_wal_insert_lsn()::text as "lsn"')
     const lsn = rows[0]?.lsn
     if (lsn === undefined) throw new HomeportError('SNAPSHOT', 'the server gave no log position')

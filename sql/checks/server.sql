@@ -4,6 +4,14 @@ select
   current_user::text as "role",
   current_database()::text as "database",
   (select oid::text from pg_database where datname = current_database()) as "databaseOid",
+  current_setting('server_encoding') as "encoding",
+  -- what a worker of a subscription begins with, where somebody has set it for this database or role
+  (select substr(c, 17) from pg_db_role_setting s cross join lateral unnest(s.setconfig) c
+    where c like 'client_encoding=%'
+      and s.setdatabase in (0, (select oid from pg_database where datname = current_database()))
+      and s.setrole in (0, (select oid from pg_roles where rolname = current_user))
+    order by s.setdatabase <> 0 desc, s.setrole <> 0 desc
+    limit 1) as "clientEncoding",
   extract(epoch from pg_postmaster_start_time())::text as "startedAt",
   pg_is_in_recovery() as "inRecovery",
   (select extversion from pg_extension where extname = 'vector') as "pgvector",

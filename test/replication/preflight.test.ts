@@ -23,6 +23,8 @@ const sound: ServerFacts = {
   role: 'owner',
   database: 'home',
   databaseOid: '5',
+  encoding: 'UTF8',
+  clientEncoding: null,
   startedAt: '1.000001',
   systemIdentifier: '7000',
   inRecovery: false,
@@ -61,6 +63,9 @@ t.test('a server that cannot be used', async (t) => {
     ['nothing is wrong', {}, []],
     ['14', { versionNumber: 140011, versionText: '14.11' }, ['POSTGRES_TOO_OLD']],
     ['15 is enough', { versionNumber: 150000 }, []],
+    ['another encoding', { encoding: 'SQL_ASCII' }, ['DATABASE_ENCODING']],
+    ['another client encoding', { clientEncoding: 'latin1' }, ['CLIENT_ENCODING']],
+    ['the same one', { clientEncoding: 'utf8' }, []],
     ['a standby', { inRecovery: true }, ['SERVER_IN_RECOVERY']],
     ['no pgvector', { pgvector: null, pgvectorAvailable: null }, ['PGVECTOR_MISSING']],
     ['not created yet', { pgvector: null, pgvectorAvailable: '0.8.4' }, []],
@@ -176,6 +181,12 @@ t.test('roles', async (t) => {
   t.strictSame(judge(null), [])
   t.strictSame(codes(judge(null, {}, { superuser: false, createRole: false })), ['MAY_NOT_CREATE_ROLE'])
   t.strictSame(codes(judge({}, { role: 'owner' })), ['ROLE_CONFLICT'])
+  for (const role of ['public', 'none', 'pg_reader', 'r'.repeat(64)]) {
+    t.strictSame(codes(judge(null, { role })), ['ROLE_NAME'], role)
+  }
+  const fixed = { mayAlter: false }
+  t.strictSame(judge(fixed), [], 'made by an administrator, and as it should be')
+  t.strictSame(codes(judge({ ...fixed, login: false })), ['MAY_NOT_ALTER_ROLE'])
   t.strictSame(codes(judge({}, { database: 'other' })), ['DATABASE_DIFFERS'])
   const powers: Partial<RoleFacts>[] = [
     { superuser: true },

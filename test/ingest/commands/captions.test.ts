@@ -150,6 +150,8 @@ t.test('a file that moves keeps its source when it has an address', async (t) =>
   await captionsInProcess(url, [folder])
   const before = await segmentsOf(url, 'A')
   renameSync(join(folder, 'old'), join(folder, 'new'))
+  const dry = await captionsInProcess(url, [folder], { prune: true, dryRun: true })
+  t.match(dry.report, { ok: true, sources: { removed: 0, unchanged: 2 } }, 'a dry run says so')
   const { report } = await captionsInProcess(url, [folder], { prune: true })
   t.match(report, { ok: true, sources: { added: 0, changed: 0, removed: 0, unchanged: 2 } })
   t.same(await segmentsOf(url, 'A'), before)
@@ -163,7 +165,10 @@ t.test('a file that becomes another source replaces the one it was', async (t) =
     join(folder, 'a.info.json'),
     JSON.stringify({ webpage_url: 'https://example.org/a', title: 'Named' }),
   )
-  await captionsInProcess(url, [folder])
+  const dry = await captionsInProcess(url, [folder], { dryRun: true })
+  const { report } = await captionsInProcess(url, [folder])
+  t.match(report, { sources: { added: 1, removed: 1 }, segments: { added: 6, removed: 6 } })
+  t.same(dry.report.sources, report.sources, 'a dry run says so')
   t.match(await queryRows(url, 'select title from sources order by title'), [
     { title: 'B' },
     { title: 'Named' },
