@@ -10,6 +10,8 @@ export interface Finding {
   severity: 'error' | 'warning'
   message: string
   fix: string
+  /** the table it is about, when it is about one */
+  table?: string
 }
 
 /** The findings as the lines a person reads. */

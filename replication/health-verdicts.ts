@@ -163,6 +163,7 @@ export function judgeTables(tables: readonly TableVerification[]): Finding[] {
     return [
       {
         code: drift ? 'DRIFT' : 'UNDETERMINED',
+        table: table.table,
         side: 'cloud',
         severity: drift ? 'error' : 'warning',
         message: drift

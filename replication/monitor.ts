@@ -1,6 +1,7 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type pg from 'pg'
 import { sleep } from '../core/backoff.ts'
-import { createPool, type Queryable } from '../core/db.ts'
+import { createPool, explainConnectionError, type Queryable } from '../core/db.ts'
 import { errorMessage, HomeportError } from '../core/errors.ts'
 import { loadSql } from '../core/sql.ts'
 import type { Finding } from './finding.ts'
@@ -9,7 +10,7 @@ import { readHealth, type ReplicationHealth } from './health.ts'
 import { beat, waitForCloud } from './heartbeat.ts'
 import { readServerFacts } from './server-facts.ts'
 import { refuseWrongServers } from './server-verdicts.ts'
-import { pinSearchPath } from './servers.ts'
+import { nameSetting, pinSearchPath } from './servers.ts'
 import { verifyTables, type TableVerification } from './verify/verify-tables.ts'
 
 /** One look at replication. */
@@ -99,10 +100,8 @@ export interface RunMonitorOptions {
  * server that cannot be reached is said once and tried again at every beat.
  */
 export async function runMonitor(options: RunMonitorOptions): Promise<void> {
-  const pool = (connectionString: string): pg.Pool =>
-    createPool({ connectionString, applicationName: 'homeport monitor', max: 3, onConnect: pinSearchPath })
-  const primary = pool(options.primaryUrl)
-  const cloud = pool(options.cloudUrl)
+  const looking = openPools(options, lookTimeoutMs)
+  const verifying = openPools(options, verifyTimeoutMs)
   const say = (event: MonitorEvent['event'], message: string): void => {
     options.onEvent?.({ at: new Date().toISOString(), event, message })
     options.onNote?.(`${event}: ${message}`)
@@ -116,12 +115,11 @@ export async function runMonitor(options: RunMonitorOptions): Promise<void> {
     while (!options.signal.aborted) {
       try {
         // Before the first beat: one that is written into the cloud is damage.
-        if (!areKnown) refuseWrongServers(await readServerFacts(primary), await readServerFacts(cloud))
+        if (!areKnown) await refuseWrongPools(looking)
         areKnown = true
         const due = performance.now() >= verifyAt
-        const { findings, health } = due
-          ? await verifyAndPrune(options, primary, cloud, say)
-          : await beatAndLook(options, primary, cloud, last)
+        const look = await beatAndLook(options, looking, last)
+        const { findings, health } = due ? await verifyAndPrune(options, verifying, say) : look
         last = health
         if (due) verifyAt = performance.now() + (options.verifySeconds ?? 300) * 1000
         if (unreachable !== '') say('reached', 'both servers answer again')
@@ -130,7 +128,7 @@ export async function runMonitor(options: RunMonitorOptions): Promise<void> {
       } catch (error) {
         if (options.signal.aborted) break
         if (error instanceof HomeportError && error.exitCode === 2) throw error
-        const message = errorMessage(error)
+        const message = await explainFailure(options, looking, error)
         if (message !== unreachable) say('unreachable', message)
         unreachable = message
       }
@@ -139,8 +137,52 @@ export async function runMonitor(options: RunMonitorOptions): Promise<void> {
       })
     }
   } finally {
-    await Promise.all([primary.end(), cloud.end()])
+    // A server that hangs does not answer a farewell either.
+    const closed = [looking, verifying].flatMap(({ primary, cloud }) => [primary.end(), cloud.end()])
+    await Promise.race([Promise.all(closed), delay(2000, undefined, { ref: false })])
   }
+}
+
+/** A look takes milliseconds; a server that does not answer one in this time hangs. */
+const lookTimeoutMs = 15_000
+/** One statement of a comparison: hashing a table whole, 70,000 vectors a second. */
+const verifyTimeoutMs = 30 * 60_000
+
+interface Pools {
+  primary: pg.Pool
+  cloud: pg.Pool
+}
+
+function openPools(options: RunMonitorOptions, queryTimeoutMs: number): Pools {
+  const pool = (connectionString: string): pg.Pool =>
+    createPool({
+      connectionString,
+      applicationName: 'homeport monitor',
+      max: 3,
+      queryTimeoutMs,
+      onConnect: pinSearchPath,
+    })
+  return { primary: pool(options.primaryUrl), cloud: pool(options.cloudUrl) }
+}
+
+async function refuseWrongPools({ primary, cloud }: Pools): Promise<void> {
+  refuseWrongServers(await readServerFacts(primary), await readServerFacts(cloud))
+}
+
+/** Which server does not answer, and why, where that is what an error was about. */
+async function explainFailure(options: RunMonitorOptions, pools: Pools, error: unknown): Promise<string> {
+  const sides = [
+    ['primary', pools.primary, options.primaryUrl],
+    ['cloud', pools.cloud, options.cloudUrl],
+  ] as const
+  const answers = await Promise.allSettled(sides.map(([, pool]) => pool.query('select 1')))
+  const silent = sides.flatMap(([side, , connectionString], place) => {
+    const answer = answers[place]
+    if (answer?.status !== 'rejected') return []
+    const applicationName = 'homeport monitor'
+    return [nameSetting(side, explainConnectionError(answer.reason, { connectionString, applicationName }))]
+  })
+  return silent.length === 0 ? errorMessage(error) : silent.map((one) => one.message).join('; ')
 }
 
 type Look = Pick<MonitorReport, 'findings' | 'health'>
@@ -148,8 +190,7 @@ type Say = (event: MonitorEvent['event'], message: string) => void
 
 async function verifyAndPrune(
   options: RunMonitorOptions,
-  primary: pg.Pool,
-  cloud: pg.Pool,
+  { primary, cloud }: Pools,
   say: Say,
 ): Promise<Look> {
   const limits = options.limits === undefined ? {} : { limits: options.limits }
@@ -162,8 +203,7 @@ async function verifyAndPrune(
 
 async function beatAndLook(
   options: RunMonitorOptions,
-  primary: pg.Pool,
-  cloud: pg.Pool,
+  { primary, cloud }: Pools,
   last: ReplicationHealth | undefined,
 ): Promise<Look> {
   const health = await readHealth(primary, cloud, last)
@@ -178,7 +218,8 @@ function sayChanges(
   verified: boolean,
   say: Say,
 ): void {
-  const now = new Map(findings.map((finding) => [`${finding.code} ${finding.side}`, finding.message]))
+  const name = ({ code, side, table }: Finding): string => [code, side, table].join(' ')
+  const now = new Map(findings.map((finding) => [name(finding), finding.message]))
   for (const [key, message] of now) {
     if (!known.has(key)) say('problem', message)
     known.set(key, message)

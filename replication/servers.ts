@@ -43,7 +43,7 @@ export async function openServer(side: Side, url: string): Promise<Server> {
 const settingOf = { primary: 'LOCAL_DATABASE_URL', cloud: 'PRODUCTION_DATABASE_URL' } as const
 
 /** The same error with the name of the setting that has the URL. */
-function nameSetting(side: Side, error: HomeportError): HomeportError {
+export function nameSetting(side: Side, error: HomeportError): HomeportError {
   const setting = settingOf[side]
   const hint = error.hint?.replace('the URL', setting)
   return new HomeportError(error.code, `${setting}: ${error.message}`, {

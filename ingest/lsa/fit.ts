@@ -1,10 +1,10 @@
 import { setImmediate as nextTick } from 'node:timers/promises'
 import { lsaFingerprint, type EmbeddableCounts } from '../../core/embed/lsa.ts'
 import { halves, toHalf } from '../../core/vector.ts'
-import { dense, gram, inBlocks, type Breathe, type Dense } from './dense.ts'
+import { addRows, dense, gram, inBlocks, type Breathe, type Dense } from './dense.ts'
 import { eigenSymmetric } from './eigen.ts'
 import { orthonormalise } from './orthonormal.ts'
-import { multiply, multiplyTransposed, weightedMatrix } from './sparse.ts'
+import { multiply, transpose, weightedMatrix } from './sparse.ts'
 import { TermCountStore } from './term-counts.ts'
 import { chooseVocabulary, type Vocabulary } from './vocabulary.ts'
 
@@ -61,15 +61,17 @@ export async function fitLsa(options: FitOptions): Promise<FittedLsa> {
 
   const matrix = weightedMatrix(store, vocabulary, evenlySpread(store.documents, maxRows))
   const width = Math.min(dimensions + oversampling, matrix.rows, matrix.columns)
+  const transposed = transpose(matrix)
   const loadings = randomMatrix(matrix.columns, width, seed)
-  let range = await pass(multiply(matrix, loadings, breathe))
+  const range = dense(matrix.rows, width)
+  await pass(multiply(matrix, loadings, range, breathe))
   await orthonormalise(range, breathe)
   for (let round = 0; round < refinements; round++) {
-    await pass(multiplyTransposed(matrix, range, loadings, breathe))
-    range = await pass(multiply(matrix, loadings, breathe))
+    await pass(multiply(transposed, range, loadings, breathe))
+    await pass(multiply(matrix, loadings, range, breathe))
     await orthonormalise(range, breathe)
   }
-  await pass(multiplyTransposed(matrix, range, loadings, breathe))
+  await pass(multiply(transposed, range, loadings, breathe))
   const eigen = eigenSymmetric(await pass(gram(loadings, breathe)), width)
   await pass(rotateRows(loadings, eigen.vectors, eigen.values, breathe))
 
@@ -113,14 +115,12 @@ async function rotateRows(
   const least = 1e-9 * Math.max(eigenvalues[0] ?? 0, 0)
   const scale = eigenvalues.map((value) => (value > least ? 1 / Math.sqrt(value) : 0))
   const turned = new Float64Array(columns)
+  const rotation: Dense = { rows: columns, columns, values: Float32Array.from(vectors) }
+  const all = Uint32Array.from({ length: columns }, (_, at) => at)
   await inBlocks(matrix.rows, breathe, (from, to) => {
     for (let row = from; row < to; row++) {
       turned.fill(0)
-      for (let at = 0; at < columns; at++) {
-        const factor = values[row * columns + at]!
-        if (factor === 0) continue
-        for (let axis = 0; axis < columns; axis++) turned[axis]! += factor * vectors[at * columns + axis]!
-      }
+      addRows(turned, rotation, all, values.subarray(row * columns, (row + 1) * columns))
       for (let axis = 0; axis < columns; axis++) values[row * columns + axis] = turned[axis]! * scale[axis]!
     }
   })

@@ -17,13 +17,29 @@ export async function orthonormalise(matrix: Dense, breathe: Breathe): Promise<v
       for (let column = 0; column < columns; column++) {
         const lowerBase = column * columns
         const pivot = lower[lowerBase + column]!
-        let rest = values[base + column]!
-        for (let before = 0; before < column; before++) rest -= row[before]! * lower[lowerBase + before]!
+        const rest = values[base + column]! - partialDot(row, lower, lowerBase, column)
         row[column] = pivot === 0 ? 0 : rest / pivot
       }
       values.set(row, base)
     }
   })
+}
+
+/** Of the first `length` numbers of `left` and those of `right` from `base` on; four sums, so that none waits for the last. */
+function partialDot(left: Float64Array, right: Float64Array, base: number, length: number): number {
+  let sum0 = 0
+  let sum1 = 0
+  let sum2 = 0
+  let sum3 = 0
+  let at = 0
+  for (; at + 4 <= length; at += 4) {
+    sum0 += left[at]! * right[base + at]!
+    sum1 += left[at + 1]! * right[base + at + 1]!
+    sum2 += left[at + 2]! * right[base + at + 2]!
+    sum3 += left[at + 3]! * right[base + at + 3]!
+  }
+  for (; at < length; at++) sum0 += left[at]! * right[base + at]!
+  return sum0 + sum1 + (sum2 + sum3)
 }
 
 /** The lower factor L of a positive semidefinite G = L x L'. A dependent column gets pivot 0. */

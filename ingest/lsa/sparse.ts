@@ -1,4 +1,4 @@
-import { dense, inBlocks, type Breathe, type Dense } from './dense.ts'
+import { addRows, inBlocks, type Breathe, type Dense } from './dense.ts'
 import type { TermCountStore } from './term-counts.ts'
 import type { Vocabulary } from './vocabulary.ts'
 
@@ -51,44 +51,43 @@ function scaleToUnit(row: Float32Array): void {
   if (length > 0) for (let at = 0; at < row.length; at++) row[at]! /= length
 }
 
-/** sparse x right: a row a document. */
-export async function multiply(sparse: Sparse, right: Dense, breathe: Breathe): Promise<Dense> {
-  const { columns, values } = right
-  const product = dense(sparse.rows, columns)
-  const sums = new Float64Array(columns)
-  await inBlocks(sparse.rows, breathe, (from, to) => {
-    for (let row = from; row < to; row++) {
-      sums.fill(0)
-      for (let at = sparse.start[row]!; at < sparse.start[row + 1]!; at++) {
-        const factor = sparse.value[at]!
-        const base = sparse.column[at]! * columns
-        for (let column = 0; column < columns; column++) sums[column]! += factor * values[base + column]!
-      }
-      product.values.set(sums, row * columns)
+/** The same matrix with a row a term. */
+export function transpose({ rows, columns, start, column, value }: Sparse): Sparse {
+  const turned: Sparse = {
+    rows: columns,
+    columns: rows,
+    start: new Uint32Array(columns + 1),
+    column: new Uint32Array(column.length),
+    value: new Float32Array(value.length),
+  }
+  for (const term of column) turned.start[term + 1]!++
+  for (let term = 0; term < columns; term++) turned.start[term + 1]! += turned.start[term]!
+  const next = turned.start.slice()
+  for (let row = 0; row < rows; row++) {
+    for (let at = start[row]!; at < start[row + 1]!; at++) {
+      const to = next[column[at]!]!++
+      turned.column[to] = row
+      turned.value[to] = value[at]!
     }
-  })
-  return product
+  }
+  return turned
 }
 
-/** transposed sparse x right: a row a term, written over `product`. */
-export async function multiplyTransposed(
+/** sparse x right, written over `product`. */
+export async function multiply(
   sparse: Sparse,
   right: Dense,
   product: Dense,
   breathe: Breathe,
 ): Promise<void> {
-  const { columns, values } = right
-  product.values.fill(0)
+  const { start, column, value } = sparse
+  const sums = new Float64Array(right.columns)
   await inBlocks(sparse.rows, breathe, (from, to) => {
     for (let row = from; row < to; row++) {
-      const rightBase = row * columns
-      for (let at = sparse.start[row]!; at < sparse.start[row + 1]!; at++) {
-        const factor = sparse.value[at]!
-        const base = sparse.column[at]! * columns
-        for (let column = 0; column < columns; column++) {
-          product.values[base + column]! += factor * values[rightBase + column]!
-        }
-      }
+      sums.fill(0)
+      const [first, end] = [start[row]!, start[row + 1]!]
+      addRows(sums, right, column.subarray(first, end), value.subarray(first, end))
+      product.values.set(sums, row * right.columns)
     }
   })
 }

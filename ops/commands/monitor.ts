@@ -25,7 +25,7 @@ export const monitorCommand = defineCommand<Options>({
     'With --once --json: {"ok", "at", "lag": {bytes, seconds}, "slot": {name, active, walStatus, safeWalBytes, retainedBytes}|null,\n' +
     '"subscription": {enabled, running, applyErrors, syncErrors, tablesReady, tables}|null,\n' +
     '"tables": [{table, verdict, primaryRows, cloudRows, differences: [{key, kind, columns}], moreDifferences, reason}],\n' +
-    '"index": {model, name, present}|null, "findings": [{code, side, severity, message, fix}]}.\n' +
+    '"index": {model, name, present}|null, "findings": [{code, side, severity, message, fix, table?}]}.\n' +
     'With --json alone: one line {at, event, message} an event.',
   examples: [
     ['monitor --once', 'a table of verdicts; for cron: exit 3 means look at it'],

@@ -77,6 +77,7 @@ export async function askUntil(options: {
 }): Promise<Asked> {
   const end = Date.now() + options.timeoutMs
   let last = 'no answer'
+  let attempt = 0
   while (Date.now() < end) {
     options.signal.throwIfAborted()
     try {
@@ -87,7 +88,8 @@ export async function askUntil(options: {
       if (error instanceof HomeportError && error.code === 'SEARCH_REFUSED') throw error
       last = errorMessage(error)
     }
-    await sleep(100)
+    // Soon at first; then within what the api allows one address a minute, else its refusal hides the reason.
+    await sleep(attempt++ < 20 ? 100 : 500)
   }
   throw new HomeportError(
     'ANSWER_SOURCE',

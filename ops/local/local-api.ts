@@ -18,6 +18,8 @@ export interface LocalApiOptions {
   onNote: (text: string) => void
   /** Told of the child as soon as there is one, so that it can be stopped while it is not ready yet. */
   onChild: (child: RunningChild) => void
+  /** For a test of what happens between the look at a port and the api's. */
+  choose?: typeof choosePort
 }
 
 export interface ListenAddress {
@@ -38,22 +40,28 @@ const mostAttempts = 3
 export async function startLocalApi(options: LocalApiOptions): Promise<{ url: string; child: RunningChild }> {
   const wanted = listenAddress(process.env)
   for (let attempt = 1; ; attempt++) {
-    const port = await choosePort(attempt === 1 ? wanted.port : undefined, wanted.host)
-    const log: string[] = []
-    const child = await startApiProcess(options, { host: wanted.host, port }, log)
+    const port = await (options.choose ?? choosePort)(attempt === 1 ? wanted.port : undefined, wanted.host)
+    const heard: Heard = { log: [], listens: false }
+    const child = await startApiProcess(options, { host: wanted.host, port }, heard)
     options.onChild(child)
     const url = addressToOpen(wanted.host, port)
     try {
-      await waitUntilReady(url, child, log, options.signal)
+      await waitUntilReady(url, child, heard, options.signal)
     } catch (error) {
       // Someone was faster between our look at the port and the api's, as another start at the same moment.
-      if (attempt < mostAttempts && log.some((line) => line.includes(`:${port} is taken`))) continue
+      if (attempt < mostAttempts && heard.log.some((line) => line.includes(`:${port} is taken`))) continue
       throw error
     }
     if (port !== wanted.port)
       options.onNote(`Port ${wanted.port} is taken by another program; the api listens on ${port}`)
     return { url, child }
   }
+}
+
+/** What the process has said so far: its last lines, and whether its address was among them. */
+interface Heard {
+  log: string[]
+  listens: boolean
 }
 
 /** HOST and PORT where they are set to an address and a port; some shells put the machine's name into HOST. */
@@ -75,13 +83,13 @@ export function addressToOpen(host: string, port: number): string {
 async function startApiProcess(
   options: LocalApiOptions,
   { host, port }: ListenAddress,
-  log: string[],
+  heard: Heard,
 ): Promise<RunningChild> {
   const file = createWriteStream(join(options.folder, 'api.log'), { flags: 'w', mode: 0o600 })
   const keep = (line: string): void => {
     file.write(`${line}\n`)
-    log.push(line)
-    if (log.length > 20) log.shift()
+    heard.log.push(line)
+    if (heard.log.length > 20) heard.log.shift()
   }
   const {
     PATH,
@@ -111,7 +119,10 @@ async function startApiProcess(
       SNAPSHOT_PATH: join(options.folder, 'snapshot'),
       FALLBACK_REFRESH_SECONDS: '2',
     },
-    onStdoutLine: keep,
+    onStdoutLine: (line) => {
+      keep(line)
+      if (line.startsWith('http://') && line.endsWith(`:${port}`)) heard.listens = true
+    },
     onStderrLine: keep,
   })
 }
@@ -120,7 +131,7 @@ async function startApiProcess(
 async function waitUntilReady(
   url: string,
   api: RunningChild,
-  log: readonly string[],
+  heard: Readonly<Heard>,
   signal: AbortSignal,
 ): Promise<void> {
   let ended = false
@@ -128,13 +139,16 @@ async function waitUntilReady(
   const end = Date.now() + apiReadyMs
   while (Date.now() < end) {
     signal.throwIfAborted()
-    if (ended) throw new HomeportError('API_START', `the api ended at once:\n${log.join('\n')}`)
-    const answer = await fetch(new URL('/ready', url), { signal }).catch(() => undefined)
-    if (answer?.ok === true && !ended) return
+    if (ended) throw new HomeportError('API_START', `the api ended at once:\n${heard.log.join('\n')}`)
+    // Until it has said that it listens, what answers there may be somebody else's api.
+    const answer = heard.listens
+      ? await fetch(new URL('/ready', url), { signal }).catch(() => undefined)
+      : undefined
+    if (answer?.ok === true) return
     await sleep(50)
   }
   throw new HomeportError(
     'API_START',
-    `the api is not ready after ${apiReadyMs / 1000} s:\n${log.join('\n')}`,
+    `the api is not ready after ${apiReadyMs / 1000} s:\n${heard.log.join('\n')}`,
   )
 }

@@ -141,6 +141,7 @@ async function once(stack: Stack, run: Run & { json: boolean }): Promise<ExitCod
 async function stay(stack: Stack, run: Run): Promise<ExitCode> {
   const { out, options, signal } = run
   const up = await bringUp(stack, out)
+  out.note('Starting the api')
   const api = await stack.startApi()
   const query = options.query ?? (options.corpus === undefined ? sampleQuestion : await stack.question())
   const ask = `${api.url}/search?q=${encodeURIComponent(query)}`

@@ -1,2 +1,2 @@
 create subscription {{subscription}} connection {{connection}} publication {{publication}}
-with (slot_name = {{slot}}, create_slot = false, binary = {{binary}}, streaming = on, disable_on_error = true);
+with (slot_name = {{slot}}, create_slot = false, binary = {{binary}}, streaming = on, disable_on_error = false);

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { connect, createPool } from '../../core/db.ts'
 import { migrate } from '../../core/migrate.ts'
+import { waitForCloud } from '../../replication/heartbeat.ts'
 import { runStatement } from '../../replication/run-statement.ts'
 import { openServer } from '../../replication/servers.ts'
 import { ops } from '../ops/commands/support.ts'
@@ -103,7 +104,7 @@ t.test(
     const held = runStatement(plain, { sql: `select pg_sleep(1), '${secret}'`, shown: 'select' })
     const statements = 'select query from pg_stat_activity where pid <> pg_backend_pid()'
     let busy: { query: string }[] = []
-    while (!busy.some((row) => row.query.includes('homeport.statement')))
+    while (!busy.some((row) => /homeport\.statement|pg_sleep/.test(row.query)))
       busy = await queryRows(url, statements)
     t.notMatch(JSON.stringify(busy), secret)
     await held
@@ -121,9 +122,7 @@ t.test('a segment that is deleted by hand on the cloud leaves no tombstone there
   await pair.primary.query('delete from segments where id = 2')
   const tombstones = `select segment_id::text as segment from tombstones`
   t.strictSame(await queryRows(pair.primaryUrl, tombstones), [{ segment: '2' }])
-  const copied = `select (select count(*) from tombstones)::int as tombstones, (select count(*) from segments)::int as segments`
-  const wanted = JSON.stringify([{ tombstones: 1, segments: 1 }])
-  while (JSON.stringify(await queryRows(pair.cloudUrl, copied)) !== wanted);
+  await waitForCloud(pair)
   await pair.cloud.query('delete from segments')
   t.strictSame(await queryRows(pair.cloudUrl, tombstones), [{ segment: '2' }])
 })

@@ -1,6 +1,6 @@
 import t from 'tap'
-import { dense } from '../../../ingest/lsa/dense.ts'
-import { multiply, multiplyTransposed, weightedMatrix } from '../../../ingest/lsa/sparse.ts'
+import { addRows, dense, gram } from '../../../ingest/lsa/dense.ts'
+import { multiply, transpose, weightedMatrix } from '../../../ingest/lsa/sparse.ts'
 import { TermCountStore } from '../../../ingest/lsa/term-counts.ts'
 
 const breathe = () => Promise.resolve()
@@ -35,11 +35,37 @@ t.test('square roots of counts times idf, in rows of length 1, for the chosen do
 t.test('products with a dense matrix', async (t) => {
   const matrix = { ...weightedMatrix(store(), vocabulary, [0, 1, 3]), value: Float32Array.of(1, 2, 3) }
   const right = { rows: 3, columns: 2, values: Float32Array.of(1, 2, 3, 4, 5, 6) }
-  t.same([...(await multiply(matrix, right, breathe)).values], [7, 10, 0, 0, 15, 18])
   const product = dense(3, 2)
   product.values.fill(99)
-  await multiplyTransposed(matrix, right, product, breathe)
+  await multiply(matrix, right, product, breathe)
+  t.same([...product.values], [7, 10, 0, 0, 15, 18])
+  await multiply(transpose(matrix), right, product, breathe)
   t.same([...product.values], [1, 2, 2, 4, 15, 18])
+})
+
+t.test('rows and columns of every length up to past what is taken together', async (t) => {
+  for (let size = 0; size <= 9; size++) {
+    const [rows, columns] = [size, size + 1]
+    const values = Float32Array.from({ length: rows * columns }, (_, at) => ((at * 37) % 11) - 5)
+    const matrix = { rows, columns, values }
+    const factors = Float32Array.from({ length: rows }, (_, at) => at - 3)
+    const sums = new Float64Array(columns).fill(1)
+    addRows(sums, matrix, Uint32Array.from(factors.keys()), factors)
+    const products = await gram(matrix, breathe)
+    for (let left = 0; left < columns; left++) {
+      const column = (of: number): number[] =>
+        Array.from({ length: rows }, (_, row) => values[row * columns + of] ?? NaN)
+      const plain = column(left).reduce((sum, value, row) => sum + value * (factors[row] ?? NaN), 1)
+      if (sums[left] !== plain) t.equal(sums[left], plain, `${size} rows, column ${left}`)
+      for (let right = 0; right < columns; right++) {
+        const product = column(left).reduce((sum, value, row) => sum + value * (column(right)[row] ?? NaN), 0)
+        if (products[left * columns + right] !== product) {
+          t.equal(products[left * columns + right], product, `${size} rows, columns ${left} and ${right}`)
+        }
+      }
+    }
+  }
+  t.pass('all sizes')
 })
 
 t.test('a store of many documents gives each its own terms', async (t) => {

@@ -60,3 +60,30 @@ t.test('reads UTF-16 captions and passes warnings on', async (t) => {
   t.equal(latin.transcript.utterances[0]?.text, 'Grüße')
   t.match(latin.warnings, [/line 3: .*windows-1252/])
 })
+
+t.test('broken JSON is named with its line also where the engine only quotes it', async (t) => {
+  const broken = (text: string): unknown => {
+    try {
+      readTranscript({ path: 'a.json3', bytes: Buffer.from(text) })
+    } catch (error) {
+      return (error as { line?: number }).line
+    }
+    return 'read'
+  }
+  t.equal(broken('<html>Too many requests</html>'), 1)
+  t.equal(broken('{\n "events": [\n  {"tStartMs": NaN}\n ]\n}'), 3)
+  t.equal(broken('{\n "events": [\n  {"tStartMs": 1,}\n ]\n}'), 3)
+  t.equal(broken('{\n "events": [\n'), 3)
+})
+
+t.test('what was read in a guessed encoding and holds no speech says so', async (t) => {
+  // Shift JIS: no letter of windows-1252.
+  const bytes = Buffer.concat([
+    Buffer.from('WEBVTT\n\n00:01.000 --> 00:02.000\n'),
+    Buffer.from([0x82, 0xa0, 0x82, 0xa2]),
+  ])
+  t.throws(() => readTranscript({ path: 'a.vtt', bytes }), {
+    code: 'NO_SPEECH',
+    message: /holds no speech \(line 4: not UTF-8; read as windows-1252\)/,
+  })
+})
