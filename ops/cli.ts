@@ -1,10 +1,11 @@
 #!/usr/bin/env node
-import { runProgram } from '../core/cli.ts'
+import { endProcess, runProgram } from '../core/cli.ts'
 import { opsCommands } from './commands/all.ts'
 
-process.exitCode = await runProgram({
+const exitCode = await runProgram({
   name: 'ops',
   description: 'Operate Homeport: schema, replication, verification',
   commands: opsCommands,
   argv: process.argv.slice(2),
 })
+endProcess(exitCode)
