@@ -29,3 +29,18 @@ export async function sleep(ms: number, signal?: AbortSignal): Promise<void> {
     throw error
   }
 }
+
+/** The promise's outcome, or the signal's reason as soon as it aborts; the work itself is not stopped. */
+export async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted()
+  let stop = (): void => undefined
+  const aborted = new Promise<never>((_, reject) => {
+    stop = () => reject(signal.reason instanceof Error ? signal.reason : new Error('aborted'))
+    signal.addEventListener('abort', stop, { once: true })
+  })
+  try {
+    return await Promise.race([work, aborted])
+  } finally {
+    signal.removeEventListener('abort', stop)
+  }
+}

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type pg from 'pg'
-import { sleep } from '../core/backoff.ts'
+import { orAborted, sleep } from '../core/backoff.ts'
 import { createPool, explainConnectionError, type Queryable } from '../core/db.ts'
 import { errorMessage, HomeportError } from '../core/errors.ts'
 import { loadSql } from '../core/sql.ts'
@@ -111,15 +111,18 @@ export async function runMonitor(options: RunMonitorOptions): Promise<void> {
   let verifyAt = 0
   let areKnown = false
   let last: ReplicationHealth | undefined
+  const { signal } = options
   try {
     while (!options.signal.aborted) {
       try {
         // Before the first beat: one that is written into the cloud is damage.
-        if (!areKnown) await refuseWrongPools(looking)
+        if (!areKnown) await orAborted(refuseWrongPools(looking), signal)
         areKnown = true
         const due = performance.now() >= verifyAt
-        const look = await beatAndLook(options, looking, last)
-        const { findings, health } = due ? await verifyAndPrune(options, verifying, say) : look
+        const look = await orAborted(beatAndLook(options, looking, last), signal)
+        const { findings, health } = due
+          ? await orAborted(verifyAndPrune(options, verifying, say), signal)
+          : look
         last = health
         if (due) verifyAt = performance.now() + (options.verifySeconds ?? 300) * 1000
         if (unreachable !== '') say('reached', 'both servers answer again')
@@ -128,7 +131,8 @@ export async function runMonitor(options: RunMonitorOptions): Promise<void> {
       } catch (error) {
         if (options.signal.aborted) break
         if (error instanceof HomeportError && error.exitCode === 2) throw error
-        const message = await explainFailure(options, looking, error)
+        const message = await orAborted(explainFailure(options, looking, error), signal).catch(errorMessage)
+        if (signal.aborted) break
         if (message !== unreachable) say('unreachable', message)
         unreachable = message
       }

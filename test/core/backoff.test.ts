@@ -1,5 +1,5 @@
 import t from 'tap'
-import { backoffMs, sleep } from '../../core/backoff.ts'
+import { backoffMs, orAborted, sleep } from '../../core/backoff.ts'
 
 t.test('grows to its limit and never spins', async (t) => {
   const wait = (attempt: number, random: number): number =>
@@ -18,4 +18,14 @@ t.test('a wait ends with the reason of its signal', async (t) => {
   await t.rejects(waiting, { message: 'enough' })
   await t.rejects(sleep(0, stop.signal), { message: 'enough' })
   await t.resolves(sleep(0))
+})
+
+t.test('work that hangs is left behind when its signal aborts', async (t) => {
+  const stop = new AbortController()
+  const hanging = new Promise<never>(() => undefined)
+  const waiting = orAborted(hanging, stop.signal)
+  stop.abort(new Error('enough'))
+  await t.rejects(waiting, { message: 'enough' })
+  await t.rejects(orAborted(Promise.resolve(1), stop.signal), { message: 'enough' })
+  t.equal(await orAborted(Promise.resolve(1), new AbortController().signal), 1)
 })

@@ -79,10 +79,10 @@ t.test('the monitor says what changes, beats, prunes, and ends at a signal', asy
   )
   const events: MonitorEvent[] = []
   const stop = new AbortController()
-  const until = (event: MonitorEvent['event']): Promise<void> =>
+  const until = (event: MonitorEvent['event'], message = /./): Promise<void> =>
     new Promise((resolve) => {
       const timer = setInterval(() => {
-        if (!events.some((one) => one.event === event)) return
+        if (!events.some((one) => one.event === event && message.test(one.message))) return
         clearInterval(timer)
         resolve()
       }, 20)
@@ -99,6 +99,10 @@ t.test('the monitor says what changes, beats, prunes, and ends at a signal', asy
   await until('problem')
   await pair.cloud.query('alter subscription homeport enable')
   await until('solved')
+  await plant(pair.cloud, 'insert into lexicon values (5, 1)')
+  await until('problem', /lexicon/)
+  await plant(pair.cloud, 'insert into collection values (1, 1, 1)')
+  await until('problem', /collection/)
   stop.abort()
   await running
   t.match(events.find((one) => one.event === 'verified')?.message, /11 of 11 tables match/)
