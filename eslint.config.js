@@ -36,7 +36,7 @@ export default tseslint.config(
     rules: { '@typescript-eslint/no-floating-promises': 'off' },
   },
   {
-    files: ['core/config.ts', 'test/**/*.ts', 'ops/local/**/*.ts'],
+    files: ['core/config.ts', 'test/**/*.ts'],
     rules: { 'no-restricted-syntax': 'off' },
   },
   {

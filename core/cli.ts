@@ -134,7 +134,7 @@ export async function runProgram(options: ProgramOptions): Promise<ExitCode> {
  * Ends the process with this exit code as soon as nothing keeps it alive, and after `graceMs` whatever
  * does: a connection to a server that hangs is never closed by it. What is still to be written is.
  */
-export function endProcess(exitCode: ExitCode, graceMs = 2000): void {
+export function endProcess(exitCode: number, graceMs = 2000): void {
   process.exitCode = exitCode
   const end = (): void => {
     if (process.stdout.writableLength === 0) process.exit()

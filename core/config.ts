@@ -9,6 +9,19 @@ export const settings = {
   DATABASE_URL: 'the cloud, as the read-only role: the api reads here; ops creates this role',
   REPLICATION_DATABASE_URL:
     'the primary as the cloud reaches it, with the replication role; ops creates this role',
+  RELAY_DATABASE_URL: 'the cloud as the relay writes there; ops creates this role',
+  GATEWAY_DATABASE_URL:
+    'the cloud as the gateway writes there, set on the cloud machine; ops creates this role',
+  PRODUCTION_API_URL: 'the gateway, as the relay reaches it over HTTPS',
+  PRODUCTION_API_KEY: 'what the relay shows the gateway; ops keys makes one',
+  GATEWAY_PORT: 'the gateway listens here (default 8090)',
+  GATEWAY_HOST: 'the gateway listens on this address (default 127.0.0.1)',
+  GATEWAY_JWT_SECRET:
+    'signs the short-lived tokens of the gateway; 32 characters or more; without it there are none',
+  RELAY_STATE_PATH: 'where the relay keeps its spool and what it was doing (default data/relay)',
+  RELAY_PORT: 'health and metrics of the relay, on 127.0.0.1 (default 9187; 0 is any free port)',
+  RELAY_BATCH_SEGMENTS: 'segments a batch over HTTPS (default 100)',
+  RELAY_WAL_SHARE: 'percent of the log budget at which the relay begins to spool (default 50)',
   API_ONLY_MODE: 'true on the cloud machine: every ingest command refuses',
   ENABLE_INGESTION: 'false makes every ingest command refuse; shown in /health',
   EMBEDDING_MODEL: 'lsa (default, lexical, no download), or a sentence model: a local folder or a hub name',
@@ -129,4 +142,17 @@ export function bareEnvironment(
   const kept = ['PATH', 'HOME', 'TMPDIR', 'LD_LIBRARY_PATH', 'DYLD_LIBRARY_PATH', 'SystemRoot']
   const found = kept.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]] as const]))
   return { ...Object.fromEntries(found), ...added }
+}
+
+/** These settings as they are set: for a child that is to run with the same ones. */
+export function settingsOf(
+  names: readonly SettingName[],
+  env: Environment = environment,
+): Record<string, string> {
+  return Object.fromEntries(names.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]])))
+}
+
+/** What npm says about the script that it runs; `script` is absent when it was not npm that started us. */
+export function npmRun(env: Environment = environment): { script: string | undefined; folder: string } {
+  return { script: env['npm_lifecycle_script'], folder: env['INIT_CWD'] ?? '.' }
 }

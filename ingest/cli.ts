@@ -1,4 +1,4 @@
-import { runProgram } from '../core/cli.ts'
+import { endProcess, runProgram } from '../core/cli.ts'
 import { ingestProgram } from './commands/program.ts'
 
 // The shell's convention for a command that a signal ended: 128 and the signal's number.
@@ -8,4 +8,4 @@ process.once('SIGTERM', () => (endedBy = 143))
 process.once('SIGHUP', () => (endedBy = 129))
 
 const exitCode = await runProgram({ ...ingestProgram, argv: process.argv.slice(2) })
-process.exitCode = exitCode === 0 ? 0 : (endedBy ?? exitCode)
+endProcess(exitCode === 0 ? 0 : (endedBy ?? exitCode))

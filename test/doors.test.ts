@@ -57,7 +57,6 @@ t.test('only core/config.ts reads the environment', async (t) => {
     .flatMap((room) => typescriptFiles(join(root, room)))
     .filter((file) => /process\.env\b/.test(readFileSync(file, 'utf8')))
     .map((file) => relative(root, file).split(sep).join('/'))
-    .filter((file) => !file.startsWith('ops/local/'))
   t.same(readers, ['core/config.ts'])
 })
 

@@ -93,7 +93,10 @@ async function runChecks(): Promise<{ passed: number; failed: number }> {
 }
 
 async function runTests(): Promise<{ passed: number; failed: number }> {
-  const summary = createTapSummary(print)
+  // What a Ctrl-C cut off before it began did not fail.
+  const summary = createTapSummary((text) => {
+    if (!interrupted) print(text)
+  })
   const { code } = await runTool('tap', ['--reporter=tap', ...files], (text) => summary.write(text))
   const { passed, failed, skipped } = summary.end()
   if (skipped > 0) print(`${skipped} skipped, for the reasons above`)

@@ -3,6 +3,7 @@ import { isIP } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { bareEnvironment, settingsOf } from '../../core/config.ts'
 import { HomeportError } from '../../core/errors.ts'
 import { startChild, type RunningChild } from './child-process.ts'
 import { choosePort } from './ports.ts'
@@ -38,7 +39,7 @@ const mostAttempts = 3
  * @throws HomeportError API_START with the end of its log.
  */
 export async function startLocalApi(options: LocalApiOptions): Promise<{ url: string; child: RunningChild }> {
-  const wanted = listenAddress(process.env)
+  const wanted = listenAddress(settingsOf(['HOST', 'PORT']))
   for (let attempt = 1; ; attempt++) {
     const port = await (options.choose ?? choosePort)(attempt === 1 ? wanted.port : undefined, wanted.host)
     const heard: Heard = { log: [], listens: false }
@@ -91,34 +92,26 @@ async function startApiProcess(
     heard.log.push(line)
     if (heard.log.length > 20) heard.log.shift()
   }
-  const {
-    PATH,
-    HOME,
-    LOG_LEVEL,
-    EMBEDDING_MODEL,
-    EMBEDDING_POOLING,
-    EMBEDDING_QUERY_PREFIX,
-    EMBEDDING_PASSAGE_PREFIX,
-  } = process.env
   return startChild({
     name: 'api',
     script: fileURLToPath(new URL('../../api/server.ts', import.meta.url)),
     runFolder: options.runFolder,
-    environment: {
-      PATH,
-      HOME,
-      EMBEDDING_MODEL,
-      EMBEDDING_POOLING,
-      EMBEDDING_QUERY_PREFIX,
-      EMBEDDING_PASSAGE_PREFIX,
-      LOG_LEVEL: LOG_LEVEL ?? 'warn',
+    environment: bareEnvironment({
+      LOG_LEVEL: 'warn',
+      ...settingsOf([
+        'LOG_LEVEL',
+        'EMBEDDING_MODEL',
+        'EMBEDDING_POOLING',
+        'EMBEDDING_QUERY_PREFIX',
+        'EMBEDDING_PASSAGE_PREFIX',
+      ]),
       DATABASE_URL: options.readerUrl,
       API_ONLY_MODE: 'true',
       PORT: String(port),
       HOST: host,
       SNAPSHOT_PATH: join(options.folder, 'snapshot'),
       FALLBACK_REFRESH_SECONDS: '2',
-    },
+    }),
     onStdoutLine: (line) => {
       keep(line)
       if (line.startsWith('http://') && line.endsWith(`:${port}`)) heard.listens = true

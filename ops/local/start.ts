@@ -2,6 +2,7 @@ import { existsSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { defineCommand, runProgram, type Invocation, type Output } from '../../core/cli.ts'
+import { npmRun } from '../../core/config.ts'
 import { errorMessage, HomeportError, type ExitCode } from '../../core/errors.ts'
 import { runMonitor } from '../../replication/monitor.ts'
 import { resolveDataFolder, shortHash } from './data-folder.ts'
@@ -47,9 +48,21 @@ const startCommand = defineCommand<StartOptions>({
 })
 
 async function start(invocation: Invocation<StartOptions>): Promise<ExitCode> {
-  const { options, json, signal } = invocation
+  const { options, json, out } = invocation
   const begun = performance.now()
   const seconds = (): number => Number(((performance.now() - begun) / 1000).toFixed(1))
+  try {
+    return await run(invocation, seconds)
+  } catch (error) {
+    // The last line on stdout is the result of this run, also when there is none to show.
+    if (json && options.once === true)
+      out.result({ ok: false, error: describeError(error), seconds: seconds() }, '')
+    throw error
+  }
+}
+
+async function run(invocation: Invocation<StartOptions>, seconds: () => number): Promise<ExitCode> {
+  const { options, signal } = invocation
   // In the shape of the bootstrap's lines, which come before these.
   const note = (text: string): void =>
     invocation.out.note(`start ${seconds().toFixed(1).padStart(7)}s  ${text}`)
@@ -85,7 +98,7 @@ async function start(invocation: Invocation<StartOptions>): Promise<ExitCode> {
       process.once('exit', abandon)
       try {
         return options.once === true
-          ? await once(stack, { options, json, out, signal, folder, seconds, remark })
+          ? await once(stack, { options, out, signal, folder, seconds, remark })
           : await stay(stack, { options, out, signal, folder, seconds, remark })
       } finally {
         out.note('Stopping the api and both servers')
@@ -108,34 +121,27 @@ interface Run {
   remark: (text: string) => void
 }
 
-async function once(stack: Stack, run: Run & { json: boolean }): Promise<ExitCode> {
-  const base = { ok: false, data: run.folder }
-  try {
-    const up = await bringUp(stack, run.out)
-    const query =
-      run.options.query ?? (run.options.corpus === undefined ? sampleQuestion : await stack.question())
-    const shown = await demonstrate(stack, {
-      query,
-      segments: up.cloudSegments,
-      out: run.out,
-      signal: run.signal,
-    })
-    const failures = [...up.failures, ...shown.failures]
-    const report: OnceReport = {
-      ...base,
-      ...up,
-      ...shown,
-      ok: failures.length === 0,
-      failures,
-      seconds: run.seconds(),
-    }
-    run.out.result(report, describeOnce(report))
-    return report.ok ? 0 : 1
-  } catch (error) {
-    // The last line on stdout is the result of this run, also when there is none to show.
-    if (run.json) run.out.result({ ...base, error: describeError(error), seconds: run.seconds() }, '')
-    throw error
+async function once(stack: Stack, run: Run): Promise<ExitCode> {
+  const up = await bringUp(stack, run.out)
+  const query =
+    run.options.query ?? (run.options.corpus === undefined ? sampleQuestion : await stack.question())
+  const shown = await demonstrate(stack, {
+    query,
+    segments: up.cloudSegments,
+    out: run.out,
+    signal: run.signal,
+  })
+  const failures = [...up.failures, ...shown.failures]
+  const report: OnceReport = {
+    ...up,
+    ...shown,
+    ok: failures.length === 0,
+    failures,
+    data: run.folder,
+    seconds: run.seconds(),
   }
+  run.out.result(report, describeOnce(report))
+  return report.ok ? 0 : 1
 }
 
 async function stay(stack: Stack, run: Run): Promise<ExitCode> {
@@ -212,7 +218,7 @@ function existingFolder(wanted: string): string {
 
 /** A path as the person sees it: npm runs scripts in the repository, wherever it was called. */
 function fromHere(path: string): string {
-  return resolve(process.env['INIT_CWD'] ?? '.', path)
+  return resolve(npmRun().folder, path)
 }
 
 // A run whose npm was killed notices within the first, and then says that it stops; that may take the second.

@@ -1,3 +1,4 @@
+import { npmRun } from '../../core/config.ts'
 import { commandLineOf, parentOf, processIdentity } from './processes.ts'
 
 /**
@@ -9,7 +10,7 @@ export function watchStarter(
   gone: () => void,
   options: { environment?: Readonly<Record<string, string | undefined>>; everyMs?: number } = {},
 ): () => void {
-  const script = (options.environment ?? process.env)['npm_lifecycle_script']
+  const script = npmRun(options.environment).script
   if (script === undefined) return () => undefined
   const parent = process.ppid
   // npm runs a shell with the script in its words, which may or may not have become this process.

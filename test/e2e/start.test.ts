@@ -202,4 +202,14 @@ t.test('wrong words', async (t) => {
     t.equal(ended.code, code)
     t.match(ended.stderr, wanted)
   }
+  const ended = await finish(start(['--once', '--json', '--data', 'package.json'], { INIT_CWD: home }))
+  const last = JSON.parse(ended.stdout.trim().split('\n').at(-1) ?? '') as {
+    ok: boolean
+    error: { code: string }
+  }
+  t.match(
+    last,
+    { ok: false, error: { code: 'DATA_FOLDER_DENIED' } },
+    'the last line is the result of this run',
+  )
 })
