@@ -1,3 +1,4 @@
+import { formatDuration } from '../core/amounts.ts'
 import type { Output } from '../core/cli.ts'
 
 /** How far a piece of work is. */
@@ -18,7 +19,7 @@ export function describeProgress({ label, done, total, elapsedMs, produced }: Pr
     parts.push(`${rate.toLocaleString('en')} ${produced.unit}/s`)
   }
   const leftMs = remainingMs({ done, total, elapsedMs })
-  if (leftMs !== undefined && leftMs >= 1000) parts.push(`about ${describeDuration(leftMs)} left`)
+  if (leftMs !== undefined && leftMs >= 1000) parts.push(`about ${formatDuration(leftMs)} left`)
   return parts.join('  ')
 }
 
@@ -26,15 +27,6 @@ export function describeProgress({ label, done, total, elapsedMs, produced }: Pr
 export function remainingMs(state: Pick<ProgressState, 'done' | 'total' | 'elapsedMs'>): number | undefined {
   if (state.done === 0) return undefined
   return (state.elapsedMs / state.done) * Math.max(0, state.total - state.done)
-}
-
-/** `9 s`, `4 min 10 s`, `2 h 5 min` */
-export function describeDuration(ms: number): string {
-  const seconds = Math.round(ms / 1000)
-  if (seconds < 60) return `${seconds} s`
-  const minutes = Math.floor(seconds / 60)
-  if (minutes < 60) return `${minutes} min ${seconds % 60} s`
-  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`
 }
 
 export interface ProgressOptions {

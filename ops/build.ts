@@ -1,18 +1,49 @@
-import { spawnSync } from 'node:child_process'
 import { cpSync, rmSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import ts from 'typescript'
+import { failpointModule, stripFailpoints } from './strip-failpoints.ts'
 
 // npm run build [-- FOLDER]: compiles to dist/, or another folder, which is emptied first, and puts
 // beside it what the program reads at run time.
 const root = fileURLToPath(new URL('..', import.meta.url))
 const folder = resolve(root, process.argv[2] ?? 'dist')
 rmSync(folder, { recursive: true, force: true })
-const compiled = spawnSync(
-  process.execPath,
-  ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json', '--outDir', folder],
-  { cwd: root, stdio: 'inherit' },
+
+const host: ts.ParseConfigFileHost = {
+  ...ts.sys,
+  onUnRecoverableConfigFileDiagnostic: (diagnostic) => stop([diagnostic]),
+}
+const config = ts.getParsedCommandLineOfConfigFile(
+  join(root, 'tsconfig.build.json'),
+  { outDir: folder },
+  host,
 )
-if (compiled.status !== 0) process.exit(compiled.status ?? 1)
+if (config === undefined) stop([])
+const program = ts.createProgram(config.fileNames, config.options)
+const errors = [...config.errors, ...ts.getPreEmitDiagnostics(program)]
+if (errors.length > 0) stop(errors)
+const failpoints = join(folder, failpointModule.replace(/\.ts$/, '.js'))
+const { diagnostics } = program.emit(
+  undefined,
+  (name, text) => {
+    if (relative(failpoints, name) !== '') ts.sys.writeFile(name, text)
+  },
+  undefined,
+  false,
+  { before: [stripFailpoints] },
+)
+if (diagnostics.length > 0) stop(diagnostics)
+
 for (const name of ['sql', 'api/web', 'sample'])
   cpSync(join(root, name), join(folder, name), { recursive: true })
+
+function stop(diagnostics: readonly ts.Diagnostic[]): never {
+  const format = {
+    getCanonicalFileName: (name: string) => name,
+    getCurrentDirectory: () => root,
+    getNewLine: () => '\n',
+  }
+  process.stderr.write(ts.formatDiagnosticsWithColorAndContext(diagnostics, format))
+  process.exit(1)
+}

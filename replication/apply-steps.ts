@@ -4,6 +4,7 @@ import { explainSubscriptionError } from './explain-subscription-error.ts'
 import { runStatement } from './run-statement.ts'
 import type { Server } from './servers.ts'
 import type { Step } from './step.ts'
+import { explainWaitingSlot } from './waiting-slot.ts'
 
 export interface ApplyOptions {
   primary: Server
@@ -45,8 +46,7 @@ async function explainStepError(error: unknown, step: Step, options: ApplyOption
   if (step.kind === 'subscription') return explainSubscriptionError(error)
   const code = errorCode(error)
   if (step.kind === 'slot' && code === '57014') {
-    const { rows } = await options.primary.pool.query<OpenTransaction>(loadSql('checks/old-transactions'))
-    return explainWaitingSlot(rows, error)
+    return explainWaitingSlot(options.primary.pool, error)
   }
   return new HomeportError(
     'STEP_FAILED',
@@ -54,28 +54,6 @@ async function explainStepError(error: unknown, step: Step, options: ApplyOption
     {
       hint: `the statement was: ${step.shown ?? step.sql}`,
       cause: error,
-    },
-  )
-}
-
-interface OpenTransaction {
-  what: string
-  /** the statement that ends it */
-  remedy: string
-  openSeconds: number
-}
-
-function explainWaitingSlot(open: readonly OpenTransaction[], cause: unknown): HomeportError {
-  const list = open.map((one) => `${one.what} (open for ${Math.round(one.openSeconds)} s)`).join(', ')
-  const known = open.length > 0
-  return new HomeportError(
-    'SLOT_WAITS',
-    `a new slot waits for open transactions on the primary: ${known ? list : 'of roles that this one may not look at'}`,
-    {
-      hint: known
-        ? `let them end, or there: ${open.map((one) => one.remedy).join('; ')}; then run this again`
-        : 'as a superuser there: select pid, usename from pg_stat_activity where backend_xid is not null; end them and run this again',
-      cause,
     },
   )
 }

@@ -82,3 +82,28 @@ function revocations(rights: PublicRights, facts: ServerFacts): string[] {
     ...(facts.ownsDatabase || !rights.createInSchema ? [] : ['revoke create on schema public from public']),
   ]
 }
+
+/** Copying into tables that have rows would collide at the first key that both have. */
+export function judgeFilledTables(filled: readonly string[], ingested = false): Finding[] {
+  if (filled.length === 0) return []
+  if (ingested) {
+    return [
+      {
+        code: 'CLOUD_INGESTED',
+        side: 'cloud',
+        severity: 'error',
+        message: "its content was ingested there: this looks like a primary, and its rows are nobody's copy",
+        fix: 'LOCAL_DATABASE_URL is the primary at home, PRODUCTION_DATABASE_URL the cloud: are they swapped?',
+      },
+    ]
+  }
+  return [
+    {
+      code: 'CLOUD_NOT_EMPTY',
+      side: 'cloud',
+      severity: 'error',
+      message: `these tables have rows but no subscription fills them: ${filled.join(', ')}`,
+      fix: `if they are an old copy of the primary, empty them there: truncate ${filled.join(', ')} cascade`,
+    },
+  ]
+}

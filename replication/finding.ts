@@ -14,6 +14,17 @@ export interface Finding {
   table?: string
 }
 
+type Complain = (code: string, message: string, fix: string, severity?: Finding['severity']) => void
+
+/** A list of findings about one side, and the call that adds to it; an error unless it says otherwise. */
+export function complaints(side: Side): { findings: Finding[]; complain: Complain } {
+  const findings: Finding[] = []
+  const complain: Complain = (code, message, fix, severity = 'error') => {
+    findings.push({ code, side, severity, message, fix })
+  }
+  return { findings, complain }
+}
+
 /** The findings as the lines a person reads. */
 export function describeFindings(findings: readonly Finding[]): string {
   return findings

@@ -1,5 +1,7 @@
 import type { Finding } from './finding.ts'
 import type { ReplicationHealth } from './health.ts'
+import { judgeRelay } from './relay/relay-verdicts.ts'
+import type { ReplicationMode } from './settings-verdicts.ts'
 import type { TableVerification } from './verify/verify-tables.ts'
 
 export interface HealthLimits {
@@ -11,7 +13,7 @@ export interface HealthLimits {
 /** What is wrong with replication: errors need a person, warnings will. */
 export function judgeHealth(health: ReplicationHealth, limits: HealthLimits = {}): Finding[] {
   return [
-    ...judgeSubscription(health),
+    ...(health.relay === null ? judgeSubscription(health) : judgeRelay(health.relay, health.slot)),
     ...judgeSlot(health),
     ...judgeLag(health, limits),
     ...judgeIndex(health),
@@ -82,8 +84,8 @@ function judgeSubscription(health: ReplicationHealth): Finding[] {
 }
 
 function judgeSlot(health: ReplicationHealth): Finding[] {
-  const { slot, subscription } = health
-  if (subscription === null) return []
+  const { slot, subscription, relay } = health
+  if (subscription === null && relay === null) return []
   const finding = (code: string, message: string, fix: string, severity: Finding['severity']): Finding => ({
     code,
     side: 'primary',
@@ -91,11 +93,16 @@ function judgeSlot(health: ReplicationHealth): Finding[] {
     message,
     fix,
   })
-  const again = 'ops teardown-replication, empty the tables on the cloud, then ops setup-replication'
+  const again =
+    relay === null
+      ? 'ops teardown-replication, empty the tables on the cloud, then ops setup-replication'
+      : 'ops reseed copies everything again, from a new slot'
   if (slot === null) {
-    return [
-      finding('SLOT_LOST', `the slot ${subscription.slot ?? ''} of the subscription is gone`, again, 'error'),
-    ]
+    const message =
+      relay === null
+        ? `the slot ${subscription?.slot ?? ''} of the subscription is gone`
+        : `the slot ${relay.slot} of the relay is gone`
+    return [finding('SLOT_LOST', message, again, 'error')]
   }
   if (slot.walStatus === 'lost') {
     return [
@@ -130,7 +137,7 @@ function judgeLag(health: ReplicationHealth, limits: HealthLimits): Finding[] {
     side: 'cloud',
     severity: 'error',
     message,
-    fix: 'ops status shows whether the subscription runs and what it waits for',
+    fix: 'ops status shows whether replication runs and what it waits for',
   })
   if (limits.maxLagSeconds !== undefined && (seconds === null || seconds > limits.maxLagSeconds)) {
     const behind = seconds === null ? 'has no heartbeat' : `is ${seconds.toFixed(1)} s behind`
@@ -155,8 +162,14 @@ function judgeIndex(health: ReplicationHealth): Finding[] {
   ]
 }
 
+const everything =
+  'everything anew: ops teardown-replication, empty the tables on the cloud, ops setup-replication'
+
 /** Drift is an error; what could not be settled is a warning, never a match. */
-export function judgeTables(tables: readonly TableVerification[]): Finding[] {
+export function judgeTables(
+  tables: readonly TableVerification[],
+  mode: ReplicationMode = 'native',
+): Finding[] {
   return tables.flatMap((table): Finding[] => {
     if (table.verdict === 'match') return []
     const drift = table.verdict === 'drift'
@@ -170,7 +183,7 @@ export function judgeTables(tables: readonly TableVerification[]): Finding[] {
           ? `${table.table} is not what the primary has`
           : `${table.table}: ${table.reason ?? 'not settled'}`,
         fix: drift
-          ? 'ops monitor --once lists the keys; to copy everything anew: ops teardown-replication, empty the tables on the cloud, ops setup-replication'
+          ? `ops monitor --once lists the keys; to copy ${mode === 'relay' ? `it anew: stop ops relay, ops reseed ${table.table}` : everything}`
           : 'run it again when less is written',
       },
     ]

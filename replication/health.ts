@@ -1,6 +1,8 @@
 import type { Queryable } from '../core/db.ts'
+import { lsnBytesBetween } from '../core/lsn.ts'
 import { readHeartbeat } from './heartbeat.ts'
 import { readSubscriptionWorkers, type SubscriptionWorkers } from './initial-copy.ts'
+import { readRelayState, type RelayState } from './relay/relay-state.ts'
 import { readSlots, type SlotFacts } from './slot.ts'
 import { readSubscription, type SubscriptionState } from './subscription.ts'
 import { planVectorIndex, readVectorIndexState, vectorIndexName } from './vector-index.ts'
@@ -8,15 +10,17 @@ import { planVectorIndex, readVectorIndexState, vectorIndexName } from './vector
 /** What replication looks like at one moment, without comparing any content. */
 export interface ReplicationHealth {
   subscription: Omit<SubscriptionState, 'connection'> | null
+  /** the relay that fills the cloud; null in native mode */
+  relay: RelayState | null
   workers: SubscriptionWorkers | null
   /** errors of the apply worker since the look before this one; 0 when this is the first */
   newApplyErrors: number
-  /** the slot of this cloud's subscription */
+  /** the slot of this cloud's subscription or relay */
   slot: SlotFacts | null
   /** slots of ours that this cloud does not use: of other clouds, or left over */
   otherSlots: readonly SlotFacts[]
   lag: {
-    /** log that the cloud has not confirmed; null without a slot */
+    /** log that the cloud has not confirmed or, in relay mode, not committed; null without a slot */
     bytes: number | null
     /** 0 when the cloud has the last heartbeat, else how old its own is; null when it has none */
     seconds: number | null
@@ -29,24 +33,27 @@ export async function readHealth(
   cloud: Queryable,
   before?: ReplicationHealth,
 ): Promise<ReplicationHealth> {
-  const [subscription, workers, slots, ours, theirs, vectors] = await Promise.all([
+  const [subscription, relay, workers, slots, ours, theirs, vectors] = await Promise.all([
     readSubscription(cloud),
+    readRelayState(cloud),
     readSubscriptionWorkers(cloud),
     readSlots(primary),
     readHeartbeat(primary),
     readHeartbeat(cloud),
     readVectorIndexState(cloud),
   ])
-  const slot = slots.find((one) => one.name === subscription?.slot) ?? null
+  const slotName = relay?.slot ?? subscription?.slot
+  const slot = slots.find((one) => one.name === slotName) ?? null
   const active = vectors.models.find((model) => model.state === 'active')
   return {
     subscription: subscription === null ? null : withoutSecret(subscription),
+    relay,
     workers,
     newApplyErrors: before === undefined ? 0 : countNewErrors(before.workers, workers),
     slot,
     otherSlots: slots.filter((one) => one !== slot),
     lag: {
-      bytes: slot === null ? null : Number(slot.lagBytes),
+      bytes: bytesBehind(slot, relay),
       seconds: secondsBehind(ours, theirs),
     },
     index:
@@ -54,6 +61,12 @@ export async function readHealth(
         ? null
         : { model: active.id, name: vectorIndexName(active.id), present: planVectorIndex(vectors).present },
   }
+}
+
+/** A relay may have acknowledged what lies in its spool: the cloud has what it says itself. */
+function bytesBehind(slot: SlotFacts | null, relay: RelayState | null): number | null {
+  if (slot === null) return null
+  return relay === null ? Number(slot.lagBytes) : lsnBytesBetween(relay.endLsn, slot.currentLsn)
 }
 
 /** Counters can also begin anew. */

@@ -8,6 +8,7 @@ import type { Finding } from './finding.ts'
 import { judgeHealth, judgeTables, type HealthLimits } from './health-verdicts.ts'
 import { readHealth, type ReplicationHealth } from './health.ts'
 import { beat, waitForCloud } from './heartbeat.ts'
+import { isFollowing } from './relay/relay-verdicts.ts'
 import { readServerFacts } from './server-facts.ts'
 import { refuseWrongServers } from './server-verdicts.ts'
 import { nameSetting, pinSearchPath } from './servers.ts'
@@ -37,7 +38,8 @@ export async function checkReplication(options: CheckOptions): Promise<MonitorRe
   const signal = options.signal === undefined ? {} : { signal: options.signal }
   const timeoutMs = options.fenceTimeoutMs ?? 15_000
   const before = await readHealth(options.primary, options.cloud)
-  const follows = before.subscription?.enabled === true
+  const { relay } = before
+  const follows = relay === null ? before.subscription?.enabled === true : isFollowing(relay)
   const travelled = follows ? await travelTime(options, timeoutMs) : null
   // Without one the lag of a cloud that stands still would look like none.
   if (!follows) await beat(options.primary)
@@ -52,7 +54,10 @@ export async function checkReplication(options: CheckOptions): Promise<MonitorRe
   const health = await readHealth(options.primary, options.cloud, before)
   // One that arrived shows that what failed meanwhile is over.
   if (travelled !== null) Object.assign(health, { newApplyErrors: 0 }).lag.seconds = travelled
-  const findings = [...judgeHealth(health, options.limits), ...judgeTables(tables)]
+  const findings = [
+    ...judgeHealth(health, options.limits),
+    ...judgeTables(tables, relay === null ? 'native' : 'relay'),
+  ]
   const ok = findings.every((finding) => finding.severity !== 'error')
   return { at: new Date().toISOString(), ok, health, tables, findings }
 }

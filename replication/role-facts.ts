@@ -15,14 +15,16 @@ export interface RoleFacts {
   connectionLimit: number
   /** name=value */
   settings: readonly string[]
+  /** the same, set for this role in this database only; they outrank the former */
+  databaseSettings: readonly string[]
   memberOf: readonly string[]
   /** how many objects of any database it owns */
   owns: number
 }
 
-/** A privilege that was granted by name in one database. */
+/** A privilege that was granted by name in one database, or on a setting of the whole server. */
 export interface Grant {
-  kind: 'table' | 'sequence' | 'schema' | 'database'
+  kind: 'table' | 'sequence' | 'schema' | 'database' | 'parameter'
   /** unquoted; a table or sequence with its schema before it */
   path: readonly string[]
   privilege: string
@@ -75,6 +77,21 @@ export interface PublicRights {
   createInSchema: boolean
   /** signatures of functions that write large objects and that PUBLIC may call */
   largeObjectWriters: readonly string[]
+}
+
+export interface ReplicaRight {
+  /** whether the asking role may give it to others */
+  mayGrant: boolean
+  /** those of the roles asked about that have it */
+  holders: readonly string[]
+}
+
+/** Which of these roles may set session_replication_role, and whether the asking role may let them. */
+export async function readReplicaRight(db: Queryable, roles: readonly string[]): Promise<ReplicaRight> {
+  const { rows } = await db.query<ReplicaRight>(loadSql('checks/replica-right'), [roles])
+  const right = rows[0]
+  if (right === undefined) throw new HomeportError('CATALOGUE', 'the catalogue gave no answer about settings')
+  return right
 }
 
 /** What every role of this database may do that a reader has no use for. */

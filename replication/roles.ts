@@ -9,13 +9,15 @@ export interface RolePlanInput {
   password: string
   state: RoleState
   database: string
+  /** tables of public that it may read */
   tables: readonly string[]
+  /** tables of public that it may also write */
+  writableTables?: readonly string[]
+  /** settings of the server that it may change; grants of other settings stay when this is absent */
+  settableParameters?: readonly string[]
   /** schema of the vector type, when it is not public */
   pgvectorSchema: string | null
 }
-
-/** Sessions the read-only role may hold: several api processes with small pools. */
-const readerConnections = 40
 
 /** Comfort, not a guard: the role can unset them. Its grants are the guard. */
 const readerSettings: readonly (readonly [string, string])[] = [
@@ -51,25 +53,37 @@ export function planReplicationRole(input: RolePlanInput): Step[] {
 
 /** The statements that make the role of DATABASE_URL what it should be; none when it is. */
 export function planReaderRole(input: RolePlanInput): Step[] {
+  return planCloudRole({ ...input, name: 'read-only role', connections: 40, settings: readerSettings })
+}
+
+export interface CloudRolePlanInput extends RolePlanInput {
+  /** what it is called in the plan */
+  name: string
+  /** sessions it may hold */
+  connections: number
+  settings: readonly (readonly [name: string, value: string])[]
+}
+
+/** The statements that make a login role of the cloud what it should be; none when it is. */
+export function planCloudRole(input: CloudRolePlanInput): Step[] {
   const role = identifier(input.role)
   const steps: Step[] = []
   const facts = input.state.facts
-  const limit = fragment(String(readerConnections))
+  const limit = fragment(String(input.connections))
   if (facts === null) {
-    steps.push(withVerifier('cloud', 'create the read-only role', 'roles/create-reader', input, { limit }))
+    steps.push(withVerifier('cloud', `create the ${input.name}`, 'roles/create-login', input, { limit }))
   } else if (facts.mayAlter) {
     if (input.state.passwordMatches !== true) {
-      steps.push(
-        withVerifier('cloud', 'give the read-only role the password of its URL', 'roles/set-password', input),
-      )
+      const what = `give the ${input.name} the password of its URL`
+      steps.push(withVerifier('cloud', what, 'roles/set-password', input))
     }
-    if (!facts.login || facts.connectionLimit !== readerConnections) {
-      const attribute = fragment(`login connection limit ${readerConnections}`)
+    if (!facts.login || facts.connectionLimit !== input.connections) {
+      const attribute = fragment(`login connection limit ${input.connections}`)
       const sql = renderSql('roles/set-attribute', { role, attribute })
       steps.push({ side: 'cloud', what: 'limit its connections', sql })
     }
   }
-  const settings = facts?.mayAlter === false ? [] : readerSettings
+  const settings = facts?.mayAlter === false ? [] : input.settings
   for (const [setting, value] of settings) {
     if (facts?.settings.includes(`${setting}=${value}`) === true) continue
     const sql = renderSql('roles/set-setting', { role, setting: fragment(setting), value: literal(value) })
@@ -136,8 +150,18 @@ export function wantedGrants(input: RolePlanInput): Grant[] {
     { kind: 'database', path: [input.database], privilege: 'CONNECT' },
     ...[...new Set(schemas)].map((name): Grant => ({ kind: 'schema', path: [name], privilege: 'USAGE' })),
     ...input.tables.map((table): Grant => ({ kind: 'table', path: ['public', table], privilege: 'SELECT' })),
+    ...(input.writableTables ?? []).flatMap((table) =>
+      writing.map((privilege): Grant => ({ kind: 'table', path: ['public', table], privilege })),
+    ),
+    ...(input.settableParameters ?? []).map((name): Grant => ({
+      kind: 'parameter',
+      path: [name],
+      privilege: 'SET',
+    })),
   ]
 }
+
+const writing = ['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE'] as const
 
 function planGrants(side: Side, input: RolePlanInput): Step[] {
   const key = (grant: Grant): string => JSON.stringify([grant.kind, grant.path, grant.privilege])
@@ -145,7 +169,11 @@ function planGrants(side: Side, input: RolePlanInput): Step[] {
   const has = new Set(input.state.grants.map(key))
   const wants = new Set(wanted.map(key))
   const missing = wanted.filter((grant) => !has.has(key(grant)))
-  const surplus = input.state.grants.filter((grant) => !wants.has(key(grant)))
+  // What a role may set is granted for the whole server, and not everybody who may grant the rest may take that back.
+  const surplus = input.state.grants.filter(
+    (grant) =>
+      !wants.has(key(grant)) && (grant.kind !== 'parameter' || input.settableParameters !== undefined),
+  )
   return [
     ...planEach('roles/revoke', surplus, (where) => `take back what it does not need: ${where}`),
     ...planEach('roles/grant', missing, (where) => `let it reach ${where}`),

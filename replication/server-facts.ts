@@ -34,7 +34,7 @@ export interface ServerFacts {
   syncWorkers: number
   slotWalKeepSize: string
   passwordEncryption: string
-  /** its database has our subscription */
+  /** its database has our subscription, or is filled by a relay */
   follows: boolean
   /** its database has our publication */
   publishes: boolean
@@ -50,10 +50,19 @@ export async function readServerFacts(db: Queryable): Promise<ServerFacts> {
   const { rows } = await db.query<Omit<ServerFacts, 'systemIdentifier'>>(loadSql('checks/server'))
   const facts = rows[0]
   if (facts === undefined) throw new Error('the server does not know its own role')
-  return { ...facts, systemIdentifier: await readSystemIdentifier(db) }
+  const follows = facts.follows || (await isRelayed(db))
+  return { ...facts, follows, systemIdentifier: await readSystemIdentifier(db) }
 }
 
-async function readSystemIdentifier(db: Queryable): Promise<string | null> {
+async function isRelayed(db: Queryable): Promise<boolean> {
+  const { rows: tables } = await db.query<{ present: boolean }>(loadSql('checks/relay-tables'))
+  if (tables[0]?.present !== true) return false
+  const { rows } = await db.query<{ relayed: boolean }>(loadSql('checks/is-relayed'))
+  return rows[0]?.relayed === true
+}
+
+/** Null where the role may not read it. */
+export async function readSystemIdentifier(db: Queryable): Promise<string | null> {
   try {
     const { rows } = await db.query<{ systemIdentifier: string }>(loadSql('checks/system-identifier'))
     return rows[0]?.systemIdentifier ?? null

@@ -133,7 +133,7 @@ export function judgeServerPair(primary: ServerFacts, cloud: ServerFacts): Findi
   }
   const right = 'LOCAL_DATABASE_URL is the primary at home, PRODUCTION_DATABASE_URL the cloud'
   if (primary.follows) {
-    const what = 'LOCAL_DATABASE_URL leads to a cloud: it has the subscription that follows a primary'
+    const what = 'LOCAL_DATABASE_URL leads to a cloud: it follows a primary'
     return finding('SIDES_SWAPPED', 'primary', what, right)
   }
   if (cloud.publishes && !cloud.follows) {

@@ -7,23 +7,21 @@ import { HomeportError } from '../core/errors.ts'
 import { identifier, renderSql } from '../core/sql.ts'
 import { applySteps } from './apply-steps.ts'
 import { checkParameters, parseCredentials, toConninfo, type Credentials } from './credentials.ts'
-import { judgeExisting, judgePublicRights } from './existing-verdicts.ts'
+import { judgeExisting, judgeFilledTables, judgePublicRights } from './existing-verdicts.ts'
 import { refuseOnErrors, type Finding } from './finding.ts'
 import { waitForCloud } from './heartbeat.ts'
 import { waitForInitialCopy, type CopyProgress } from './initial-copy.ts'
-import {
-  judgeCloudSettings,
-  judgeFilledTables,
-  judgePrimarySettings,
-  judgeRole,
-  judgeSchema,
-} from './preflight.ts'
 import { planPublication, readPublication, type PublicationState } from './publication.ts'
+import { readRelayStates } from './relay/relay-state.ts'
+import { judgeRelayPresent } from './relay/setup/mode-verdicts.ts'
 import { readPublicRights, readRoleState, type PublicRights, type RoleState } from './role-facts.ts'
 import { judgeReaderUrl, proveConnection } from './prove-urls.ts'
 import { planPublicRights, planReaderRole, planReplicationRole } from './roles.ts'
+import { judgeRole } from './role-verdicts.ts'
+import { judgeSchema } from './schema-verdicts.ts'
 import { judgeServer, judgeServerPair } from './server-verdicts.ts'
 import { withServers, type Server } from './servers.ts'
+import { judgeCloudSettings, judgePrimarySettings } from './settings-verdicts.ts'
 import { readSlots, slotNameFor, type SlotFacts } from './slot.ts'
 import type { Step } from './step.ts'
 import { planSubscription, readSubscription, wantsBinary, type SubscriptionState } from './subscription.ts'
@@ -165,7 +163,10 @@ async function readSituation(
   const publicRights = await readPublicRights(cloud.pool)
   const primaryTables = await readTableFacts(primary.pool, tables)
   const cloudTables = await readTableFacts(cloud.pool, tables)
-  const filled = subscription === null ? await readFilledTables(cloud.pool, [...cloudTables.keys()]) : []
+  const relays = await readRelayStates(cloud.pool)
+  // What a relay brought is in nobody's way: it is told that there is one.
+  const fresh = subscription === null && relays.length === 0
+  const filled = fresh ? await readFilledTables(cloud.pool, [...cloudTables.keys()]) : []
   const settings = { primary: primary.facts, cloud: cloud.facts, subscribed: subscription !== null }
   const roles = [
     {
@@ -185,6 +186,7 @@ async function readSituation(
     ...judgeSchema({ tables, primary: primaryTables, cloud: cloudTables }),
     ...judgeFilledTables(filled, filled.length > 0 && (await hasIngested(cloud.pool))),
     ...judgeExisting({ subscription, slots, publication, slot }),
+    ...judgeRelayPresent({ states: relays, slot: slotNameFor(cloud.facts) }),
     ...judgePublicRights(publicRights, cloud.facts),
   ]
   return {

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
+import { sleep } from '../core/backoff.ts'
 import type { Queryable } from '../core/db.ts'
 import { subscriptionName } from '../core/published-tables.ts'
 import { loadSql } from '../core/sql.ts'
-import type { ServerFacts } from './server-facts.ts'
+import { readSystemIdentifier, type ServerFacts } from './server-facts.ts'
 
 export interface SlotFacts {
   name: string
@@ -37,4 +38,32 @@ export function slotNameFor(
 ): string {
   const identity = [cloud.systemIdentifier ?? '', cloud.databaseOid, cloud.database].join('/')
   return slotPrefix + createHash('sha256').update(identity).digest('hex').slice(0, 10)
+}
+
+/** The name of the slot of this cloud, asked of the cloud itself. */
+export async function readSlotName(cloud: Queryable): Promise<string> {
+  const { rows } = await cloud.query<{ database: string; databaseOid: string }>(loadSql('checks/database'))
+  const { database = '', databaseOid = '' } = rows[0] ?? {}
+  return slotNameFor({ systemIdentifier: await readSystemIdentifier(cloud), database, databaseOid })
+}
+
+/**
+ * Drops a slot, also when its reader has just gone and the primary has not noticed; true when it is gone.
+ * With `endsReader` a reader that stays for a second is ended; without, one that stays for five keeps its slot.
+ */
+export async function dropSlot(
+  primary: Queryable,
+  name: string,
+  options: { endsReader: boolean },
+): Promise<boolean> {
+  for (let attempt = 0; attempt < 100; attempt += 1) {
+    const dropped = await primary.query(loadSql('replication/drop-idle-slot'), [name])
+    const now = (await readSlots(primary)).find((one) => one.name === name)
+    if ((dropped.rowCount ?? 0) > 0 || now === undefined) return true
+    if (options.endsReader && attempt >= 20 && now.activePid !== null) {
+      await primary.query('select pg_terminate_backend($1)', [now.activePid])
+    }
+    await sleep(50)
+  }
+  return false
 }

@@ -1,33 +1,37 @@
 import type pg from 'pg'
-import { sleep } from '../core/backoff.ts'
 import { errorMessage } from '../core/errors.ts'
 import { publicationName, subscriptionName } from '../core/published-tables.ts'
 import { fragment, identifier, joinSql, literal, loadSql, renderSql } from '../core/sql.ts'
 import { parseCredentials } from './credentials.ts'
 import type { Side } from './finding.ts'
 import { readPublication } from './publication.ts'
+import { hasRelayTables } from './relay/relay-state.ts'
+import { planRestoredKeys, readForeignKeys } from './relay/setup/foreign-keys.ts'
 import { readRoleState } from './role-facts.ts'
 import { openServer, type Server } from './servers.ts'
-import { readSlots, slotNameFor, type SlotFacts } from './slot.ts'
+import { dropSlot, readSlots, slotNameFor, type SlotFacts } from './slot.ts'
 import { dropSubscription, dropSubscriptionStatements, readSubscription } from './subscription.ts'
 
 export interface TeardownOptions {
   primaryUrl: string
   cloudUrl: string
-  /** drop the two roles as well; their names come from these URLs */
-  roles?: { readerUrl: string; replicationUrl: string }
+  /** drop the roles as well; their names come from these URLs */
+  roles?: { readerUrl: string; replicationUrl: string; relayUrl?: string; gatewayUrl?: string }
   onStep?: (side: Side, what: string) => void
 }
 
 export interface TeardownReport {
   /** what was removed, in words */
   removed: readonly string[]
+  /** what a setup had dropped and is there again, in words */
+  restored: readonly string[]
   /** what could not be removed, with the statement that a person runs there */
   left: readonly { side: Side; reason: string; sql: string }[]
 }
 
 /**
- * Removes subscription, slot and publication, and nothing else: no row of content is ever dropped.
+ * Removes subscription or relay record, slot and publication, and nothing else: no row of content is ever
+ * dropped. Foreign keys that a setup in relay mode had to drop come back.
  * Does what it can when one side does not answer, and says what is left. A second run finds nothing.
  */
 export async function teardownReplication(options: TeardownOptions): Promise<TeardownReport> {
@@ -35,13 +39,16 @@ export async function teardownReplication(options: TeardownOptions): Promise<Tea
     openServer('cloud', options.cloudUrl),
     openServer('primary', options.primaryUrl),
   ])
-  const report: Report = { removed: [], left: [] }
+  const report: Report = { removed: [], restored: [], left: [] }
   let slot: string | null = null
   try {
     if (cloud.status === 'fulfilled') slot = await tearDownCloud(cloud.value, options, report)
     else leaveCloud(errorMessage(cloud.reason), report)
     if (primary.status === 'fulfilled') await tearDownPrimary(primary.value, slot, options, report)
     else leavePrimary(errorMessage(primary.reason), slot, report)
+    if (cloud.status === 'fulfilled' && primary.status === 'fulfilled') {
+      await restoreForeignKeys(primary.value, cloud.value, options, report)
+    }
   } finally {
     if (cloud.status === 'fulfilled') await cloud.value.pool.end()
     if (primary.status === 'fulfilled') await primary.value.pool.end()
@@ -51,6 +58,7 @@ export async function teardownReplication(options: TeardownOptions): Promise<Tea
 
 interface Report {
   removed: string[]
+  restored: string[]
   left: { side: Side; reason: string; sql: string }[]
 }
 
@@ -62,8 +70,46 @@ async function tearDownCloud(cloud: Server, options: TeardownOptions, report: Re
     await dropSubscription(cloud.pool)
     report.removed.push(`subscription ${subscriptionName}`)
   }
-  if (options.roles !== undefined) await dropRole(cloud, 'DATABASE_URL', options.roles.readerUrl, report)
+  // Before the slot: a relay that still runs finds that it has no business there any more, and stops.
+  if (await hasRelayTables(cloud.pool)) {
+    const { rowCount } = await cloud.pool.query(loadSql('replication/forget-relay'))
+    if ((rowCount ?? 0) > 0) {
+      options.onStep?.('cloud', 'forget how far the relay was')
+      report.removed.push('record of the relay')
+    }
+  }
+  await dropCloudRoles(cloud, options, report)
   return subscription?.slot ?? slotNameFor(cloud.facts)
+}
+
+async function dropCloudRoles(cloud: Server, options: TeardownOptions, report: Report): Promise<void> {
+  const { roles } = options
+  if (roles === undefined) return
+  const given = [
+    ['DATABASE_URL', roles.readerUrl],
+    ['RELAY_DATABASE_URL', roles.relayUrl],
+    ['GATEWAY_DATABASE_URL', roles.gatewayUrl],
+  ] as const
+  for (const [setting, url] of given) if (url !== undefined) await dropRole(cloud, setting, url, report)
+}
+
+/** What the primary has and the cloud lacks: a setup in relay mode dropped it where it could not be switched off. */
+async function restoreForeignKeys(
+  primary: Server,
+  cloud: Server,
+  options: TeardownOptions,
+  report: Report,
+): Promise<void> {
+  const restored = planRestoredKeys(await readForeignKeys(primary.pool), await readForeignKeys(cloud.pool))
+  for (const { key, sql } of restored) {
+    options.onStep?.('cloud', `bring back the foreign key ${key.name}`)
+    try {
+      await cloud.pool.query(sql)
+      report.restored.push(`foreign key ${key.name}`)
+    } catch (error) {
+      report.left.push({ side: 'cloud', reason: errorMessage(error), sql })
+    }
+  }
 }
 
 async function tearDownPrimary(
@@ -84,7 +130,7 @@ async function tearDownPrimary(
       })
     }
   } else {
-    for (const one of mine) await dropSlot(primary.pool, one, options, report)
+    for (const one of mine) await tearDownSlot(primary.pool, one, options, report)
   }
   const others = (await readSlots(primary.pool)).length
   if (others === 0 && (await readPublication(primary.pool, publicationName)) !== null) {
@@ -99,25 +145,17 @@ async function tearDownPrimary(
   }
 }
 
-async function dropSlot(
+async function tearDownSlot(
   pool: pg.Pool,
   slot: SlotFacts,
   options: TeardownOptions,
   report: Report,
 ): Promise<void> {
   options.onStep?.('primary', `drop the slot ${slot.name}`)
-  for (let attempt = 0; attempt < 100; attempt += 1) {
-    const dropped = await pool.query(loadSql('replication/drop-idle-slot'), [slot.name])
-    const now = (await readSlots(pool)).find((one) => one.name === slot.name)
-    if ((dropped.rowCount ?? 0) > 0 || now === undefined) {
-      report.removed.push(`slot ${slot.name}`)
-      return
-    }
-    // Its sender notices within a moment that the cloud is gone; when it does not, it is told.
-    if (attempt >= 20 && now.activePid !== null) {
-      await pool.query('select pg_terminate_backend($1)', [now.activePid])
-    }
-    await sleep(50)
+  // The sender of a subscription notices within a moment that the cloud is gone; when it does not, it is told.
+  if (await dropSlot(pool, slot.name, { endsReader: true })) {
+    report.removed.push(`slot ${slot.name}`)
+    return
   }
   const sql = renderSql('replication/drop-slot', { slot: literal(slot.name) })
   report.left.push({ side: 'primary', reason: 'the slot stays in use', sql })
@@ -156,7 +194,8 @@ async function dropRole(server: Server, setting: string, url: string, report: Re
 }
 
 function leaveCloud(reason: string, report: Report): void {
-  for (const sql of dropSubscriptionStatements()) report.left.push({ side: 'cloud', reason, sql })
+  const statements = [...dropSubscriptionStatements(), loadSql('replication/forget-relay')]
+  for (const sql of statements) report.left.push({ side: 'cloud', reason, sql })
 }
 
 function leavePrimary(reason: string, slot: string | null, report: Report): void {

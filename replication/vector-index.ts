@@ -110,6 +110,15 @@ export async function ensureVectorIndex(options: EnsureVectorIndexOptions): Prom
   }
 }
 
+/** Drops every vector index before many rows come in; {@link ensureVectorIndex} builds the active one after. */
+export async function dropVectorIndexes(cloud: Queryable, onNote?: (text: string) => void): Promise<void> {
+  const { indexes } = await readVectorIndexState(cloud)
+  for (const { name } of indexes) {
+    onNote?.(`dropping the vector index ${name}: it is built again after the copy`)
+    await cloud.query(renderSql('replication/drop-vector-index', { index: identifier(name) }))
+  }
+}
+
 /**
  * Memory for a build that stays in it: two bytes a dimension and about 600 for a node's neighbours at
  * m = 16; between 64 MB (Postgres's default) and 512 MB, because the cloud server is small.

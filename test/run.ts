@@ -2,11 +2,14 @@
 //
 //   npm test                               everything
 //   npm test -- test/core/lsn.test.ts      one file, no lint
+//   npm run test:faults                    the fault tests in full: about half an hour
+//   npm run test:faults -- --seed 17 test/faults/crash.test.ts    what seed 17 did there, again
 //
 // Readable output on stdout, one line a file and the whole of what failed. The last line is
 // `N passed, N failed`; lint and types count as one check each.
 import { spawn, type ChildProcess } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
 import { settings } from '../core/config.ts'
 import {
   removeDeadRuns,
@@ -17,7 +20,13 @@ import {
 import { createTapSummary } from './support/tap-summary.ts'
 
 const repository = fileURLToPath(new URL('..', import.meta.url))
-const files = process.argv.slice(2)
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { faults: { type: 'boolean', default: false }, seed: { type: 'string' } },
+})
+const files = positionals.length === 0 && options.faults ? ['test/faults'] : positionals
+// Seconds a file; in full it takes as long as it takes.
+const limits = options.faults ? ['--timeout=7200'] : []
 const running = new Set<ChildProcess>()
 const runFolder = testRunFolder()
 let interrupted = false
@@ -35,7 +44,13 @@ function testEnvironment(): NodeJS.ProcessEnv {
   const theirs = (name: string) =>
     (name in settings && !kept.includes(name)) || /^PG[A-Z]+$|^FORCE_COLOR$/.test(name)
   const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !theirs(name)))
-  return { ...environment, HOMEPORT_TEST_CLUSTERS: runFolder, NO_COLOR: '1' }
+  return {
+    ...environment,
+    HOMEPORT_TEST_CLUSTERS: runFolder,
+    NO_COLOR: '1',
+    ...(options.faults ? { HOMEPORT_FAULTS: 'full' } : {}),
+    ...(options.seed === undefined ? {} : { HOMEPORT_SEED: options.seed }),
+  }
 }
 
 interface Outcome {
@@ -97,7 +112,7 @@ async function runTests(): Promise<{ passed: number; failed: number }> {
   const summary = createTapSummary((text) => {
     if (!interrupted) print(text)
   })
-  const { code } = await runTool('tap', ['--reporter=tap', ...files], (text) => summary.write(text))
+  const { code } = await runTool('tap', ['--reporter=tap', ...limits, ...files], (text) => summary.write(text))
   const { passed, failed, skipped } = summary.end()
   if (skipped > 0) print(`${skipped} skipped, for the reasons above`)
   if (passed + failed === 0) print('no test ran')

@@ -24,6 +24,12 @@ const samples: Readonly<Record<string, SqlFragment>> = {
   wantedKeys: fragment('w.k0::integer'),
   arrays: fragment('$1::text[]'),
   names: fragment('k0'),
+  key: identifier('term'),
+  columns: identifier('term'),
+  parameters: fragment('$1'),
+  assignments: fragment('term = $1'),
+  match: fragment('term = 1'),
+  valueText: fragment('array[t.term::text]'),
   slot: literal('slot'),
 }
 

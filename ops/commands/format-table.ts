@@ -1,3 +1,5 @@
+export { formatBytes } from '../../core/amounts.ts'
+
 /** Rows as columns of equal width for a terminal; numbers to the right. */
 export function formatTable(
   header: readonly string[],
@@ -16,16 +18,4 @@ export function formatTable(
         .trimEnd(),
     )
     .join('\n')
-}
-
-/** Bytes as a person reads them: 512 B, 3.4 MB. */
-export function formatBytes(bytes: number): string {
-  const units = ['B', 'kB', 'MB', 'GB', 'TB']
-  let value = bytes
-  let unit = 0
-  while (value >= 1024 && unit < units.length - 1) {
-    value /= 1024
-    unit += 1
-  }
-  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`
 }

@@ -5,6 +5,7 @@ import { checkReplication, runMonitor, type MonitorReport } from '../../replicat
 import { refuseWrongServers } from '../../replication/server-verdicts.ts'
 import { withServers } from '../../replication/servers.ts'
 import type { TableVerification } from '../../replication/verify/verify-tables.ts'
+import { describeRelay, relayToJson } from './describe-relay.ts'
 import { formatBytes, formatTable } from './format-table.ts'
 import { serverUrls } from './server-urls.ts'
 
@@ -20,10 +21,12 @@ export const monitorCommand = defineCommand<Options>({
   name: 'monitor',
   summary: 'Watch replication: heartbeat, lag, slot, and an exact comparison of every published table',
   details:
-    'With --once: one look; exit 3 on drift, on a limit that is passed, and on a slot or subscription that does not\n' +
-    'work; exit 1 when a server does not answer. Without: runs until it is stopped and prints one line an event.\n' +
+    'With --once: one look; exit 3 on drift, on a limit that is passed, on rows in quarantine, and on a slot,\n' +
+    'subscription or relay that does not work; exit 1 when a server does not answer. Without: runs until it is stopped and prints one line an event.\n' +
     'With --once --json: {"ok", "at", "lag": {bytes, seconds}, "slot": {name, active, walStatus, safeWalBytes, retainedBytes}|null,\n' +
     '"subscription": {enabled, running, applyErrors, syncErrors, tablesReady, tables}|null,\n' +
+    '"relay": {slot, state, running, endLsn, epoch, batches, holder: {name, since, until, holds}|null,\n' +
+    'stop: {code, message, hint}|null, conflicts, quarantined: [{table, rows}], ranges: {copied, all}}|null,\n' +
     '"tables": [{table, verdict, primaryRows, cloudRows, differences: [{key, kind, columns}], moreDifferences, reason}],\n' +
     '"index": {model, name, present}|null, "findings": [{code, side, severity, message, fix, table?}]}.\n' +
     'With --json alone: one line {at, event, message} an event.',
@@ -81,7 +84,7 @@ async function stay(options: Parameters<typeof runMonitor>[0], out: Output, json
 }
 
 function toJson(report: MonitorReport): unknown {
-  const { slot, subscription, workers, lag, index } = report.health
+  const { slot, subscription, relay, workers, lag, index } = report.health
   return {
     ok: report.ok,
     at: report.at,
@@ -107,6 +110,7 @@ function toJson(report: MonitorReport): unknown {
             tablesReady: subscription.tables.filter((table) => table.state === 'r').length,
             tables: subscription.tables.length,
           },
+    relay: relayToJson(relay),
     tables: report.tables,
     index,
     findings: report.findings,
@@ -114,10 +118,17 @@ function toJson(report: MonitorReport): unknown {
 }
 
 function describe(report: MonitorReport): string {
-  const { slot, lag, index } = report.health
+  const { slot, relay, lag, index } = report.health
+  const inQuarantine = new Set(relay?.quarantined.map((one) => one.table))
   const table = formatTable(
     ['table', 'verdict', 'primary', 'cloud'],
-    report.tables.map((one) => [one.table, one.verdict, one.primaryRows, one.cloudRows]),
+    report.tables.map((one) => [
+      one.table,
+      // Whatever the comparison says: rows that were put aside are not there.
+      inQuarantine.has(one.table) ? `${one.verdict}, quarantine` : one.verdict,
+      one.primaryRows,
+      one.cloudRows,
+    ]),
   )
   const behind = lag.seconds === null ? 'unknown' : `${lag.seconds.toFixed(2)} s`
   const lines = [
@@ -130,6 +141,7 @@ function describe(report: MonitorReport): string {
       : [
           `slot   ${slot.name} ${slot.active ? 'active' : 'idle'}, ${slot.walStatus ?? 'unknown'}, keeps ${formatBytes(Number(slot.retainedBytes))}`,
         ]),
+    ...(relay === null ? [] : [`relay  ${describeRelay(relay)}`]),
     ...(index === null ? [] : [`index  ${index.name} ${index.present ? 'present' : 'missing'}`]),
     ...(report.findings.length === 0 ? [] : ['', describeFindings(report.findings)]),
   ]

@@ -1,6 +1,7 @@
 import { defineCommand } from '../../core/cli.ts'
 import { describeFindings } from '../../replication/finding.ts'
 import { readStatus, type ServerStatus, type StatusReport } from '../../replication/status.ts'
+import { describeRelay, relayToJson } from './describe-relay.ts'
 import { formatBytes, formatTable } from './format-table.ts'
 import { serverUrls } from './server-urls.ts'
 
@@ -10,7 +11,7 @@ export const statusCommand = defineCommand({
   details:
     'Compares no content (ops monitor --once does) and works when one server is down; exit 1 then.\n' +
     'With --json: {"primary", "cloud": {error, version, pgvector, database, missingMigrations, heartbeatAt},\n' +
-    '"replication": {subscription, workers, slot, otherSlots, lag, index}|null,\n' +
+    '"replication": {subscription, relay, workers, slot, otherSlots, lag, index}|null (relay: as in ops monitor),\n' +
     '"tables": [{table, primaryRows, cloudRows, verdict, checkedAt}], "model": {id, dimensions, state}|null,\n' +
     '"findings": [{code, side, severity, message, fix}]}',
   examples: [
@@ -19,7 +20,12 @@ export const statusCommand = defineCommand({
   ],
   async run({ out }) {
     const report = await readStatus(serverUrls())
-    out.result(report, describe(report))
+    const { replication } = report
+    const relay = relayToJson(replication?.relay ?? null)
+    out.result(
+      { ...report, replication: replication === null ? null : { ...replication, relay } },
+      describe(report),
+    )
     return report.primary.error === null && report.cloud.error === null ? 0 : 1
   },
 })
@@ -57,12 +63,13 @@ function describeServer(name: string, server: ServerStatus): string {
 function describeReplication(report: StatusReport): string {
   const health = report.replication
   if (health === null) return 'follows  unknown while not both servers are there and migrated'
-  if (health.subscription === null) return 'follows  no: ops setup-replication'
-  const { tables, enabled } = health.subscription
-  const ready = tables.filter((table) => table.state === 'r').length
   const lag = health.lag.seconds === null ? 'no heartbeat yet' : `${health.lag.seconds.toFixed(1)} s behind`
   const kept =
     health.slot === null ? 'slot lost' : `slot keeps ${formatBytes(Number(health.slot.retainedBytes))}`
+  if (health.relay !== null) return `relay    ${describeRelay(health.relay)}, ${lag}, ${kept}`
+  if (health.subscription === null) return 'follows  no: ops setup-replication'
+  const { tables, enabled } = health.subscription
+  const ready = tables.filter((table) => table.state === 'r').length
   const state = enabled
     ? (health.workers?.applyPid ?? null) === null
       ? 'not connected'

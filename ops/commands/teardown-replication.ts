@@ -1,8 +1,7 @@
-import { createInterface } from 'node:readline/promises'
 import { defineCommand } from '../../core/cli.ts'
-import { HomeportError } from '../../core/errors.ts'
 import { teardownReplication, type TeardownReport } from '../../replication/teardown.ts'
-import { roleUrls, serverUrls } from './server-urls.ts'
+import { confirm } from './confirm.ts'
+import { roleUrls, serverUrls, writeRoleUrls } from './server-urls.ts'
 
 interface Options {
   yes?: boolean
@@ -13,22 +12,34 @@ const word = 'teardown'
 
 export const teardownReplicationCommand = defineCommand<Options>({
   name: 'teardown-replication',
-  summary: 'Remove subscription, slot and publication; content stays on both servers',
+  summary: 'Remove subscription or relay record, slot and publication; content stays on both servers',
   details:
     'Does what it can when one server does not answer, and prints the SQL that is left to run there (exit 1).\n' +
-    'With --json: {"removed": [what], "left": [{side, reason, sql}]}',
+    'Foreign keys that a setup in relay mode had to drop in the cloud come back.\n' +
+    'With --json: {"removed": [what], "restored": [what], "left": [{side, reason, sql}]}',
   examples: [
     ['teardown-replication', `asks for the word "${word}" first`],
-    ['teardown-replication --yes --roles', 'without asking, and drop the two roles as well'],
+    ['teardown-replication --yes --roles', 'without asking, and drop the roles as well'],
   ],
   configure: (command) =>
     command
       .option('--yes', 'do not ask')
-      .option('--roles', 'also drop the roles of DATABASE_URL and REPLICATION_DATABASE_URL'),
+      .option(
+        '--roles',
+        'also drop the roles of DATABASE_URL, REPLICATION_DATABASE_URL, RELAY_DATABASE_URL and GATEWAY_DATABASE_URL',
+      ),
   async run({ options, out, signal }) {
     const urls = serverUrls()
-    const roles = options.roles === true ? { roles: roleUrls() } : {}
-    if (options.yes !== true) await confirm(signal)
+    const roles = options.roles === true ? { roles: { ...roleUrls(), ...writeRoleUrls() } } : {}
+    if (options.yes !== true) {
+      await confirm({
+        word,
+        what: 'The cloud will no longer follow.',
+        refusal: 'nothing was removed',
+        hint: 'ops teardown-replication --yes',
+        signal,
+      })
+    }
     const report = await teardownReplication({
       ...urls,
       ...roles,
@@ -39,26 +50,10 @@ export const teardownReplicationCommand = defineCommand<Options>({
   },
 })
 
-async function confirm(signal: AbortSignal): Promise<void> {
-  const refusal = new HomeportError('NOT_CONFIRMED', 'nothing was removed', {
-    hint: 'ops teardown-replication --yes',
-    exitCode: 2,
-  })
-  if (!process.stdin.isTTY) throw refusal
-  const questions = createInterface({ input: process.stdin, output: process.stderr })
-  try {
-    const answer = await questions.question(`The cloud will no longer follow. Type "${word}" to go on: `, {
-      signal,
-    })
-    if (answer.trim() !== word) throw refusal
-  } finally {
-    questions.close()
-  }
-}
-
 function describe(report: TeardownReport): string {
+  const back = report.restored.length === 0 ? '' : `\nBrought back: ${report.restored.join(', ')}.`
   const removed =
-    report.removed.length === 0 ? 'Nothing to remove.' : `Removed: ${report.removed.join(', ')}.`
+    (report.removed.length === 0 ? 'Nothing to remove.' : `Removed: ${report.removed.join(', ')}.`) + back
   const left = report.left.map((one) => `-- ${one.side}: ${one.reason}\n${one.sql};`)
   return left.length === 0 ? removed : `${removed}\nLeft to do by hand:\n${left.join('\n')}`
 }

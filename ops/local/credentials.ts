@@ -2,16 +2,16 @@ import { randomBytes } from 'node:crypto'
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-export interface Credentials {
-  readerPassword: string
-  replicationPassword: string
-}
+const names = ['readerPassword', 'replicationPassword', 'relayPassword', 'gatewayPassword'] as const
 
-/** The passwords of the two least-privilege roles, made once and kept in a file that only we can read. */
+export type Credentials = Record<(typeof names)[number], string>
+
+/** The passwords of the least-privilege roles, made once and kept in a file that only we can read. */
 export function loadCredentials(folder: string): Credentials {
   const file = join(folder, 'credentials.json')
-  if (existsSync(file)) return JSON.parse(readFileSync(file, 'utf8')) as Credentials
-  const made: Credentials = { readerPassword: password(), replicationPassword: password() }
+  const known = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Partial<Credentials>) : {}
+  const made = Object.fromEntries(names.map((name) => [name, known[name] ?? password()])) as Credentials
+  if (names.every((name) => known[name] !== undefined)) return made
   writeFileSync(`${file}.new`, `${JSON.stringify(made)}\n`, { mode: 0o600 })
   renameSync(`${file}.new`, file)
   return made

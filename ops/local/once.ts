@@ -80,6 +80,8 @@ export async function demonstrate(
   out.note('Starting the cloud database again')
   await stack.cloud.start()
   const again = await askUntil({ apiUrl, query, source: 'postgres', timeoutMs: recoveryMs, signal })
+  if (stack.mode !== 'native') out.note(`Waiting for the ${stack.mode} to push again`)
+  const follows = await stack.followsAgain(recoveryMs)
   return {
     search,
     fallback,
@@ -87,6 +89,7 @@ export async function demonstrate(
     failures: [
       ...(search.hits === 0 ? ['the search found nothing'] : []),
       ...(fallback.hits === 0 ? ['the search in memory found nothing'] : []),
+      ...(follows ? [] : ['the cloud does not follow again after it was away']),
     ],
   }
 }

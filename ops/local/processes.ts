@@ -1,41 +1,15 @@
-import { execFileSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { errorCode } from '../../core/errors.ts'
+import { linuxStat, processIdentity, psOutput } from '../../core/process-identity.ts'
 
-/**
- * What tells a process from a later one with the same id: its start time (and the boot it belongs to).
- * Undefined when no such process runs; a zombie does not run.
- */
-export function processIdentity(pid: number): string | undefined {
-  if (process.platform === 'linux') return linuxIdentity(pid)
-  const started = psOutput(['-o', 'lstart=', '-p', String(pid)])
-  return started === '' ? undefined : started
-}
+export { processIdentity }
 
 /** The id of the process that started another one, or took it over; undefined when there is no such process. */
 export function parentOf(pid: number): number | undefined {
   const text =
     process.platform === 'linux' ? linuxStat(pid)?.[1] : psOutput(['-o', 'ppid=', '-p', String(pid)])
   return text === undefined || text.trim() === '' ? undefined : Number(text)
-}
-
-function linuxIdentity(pid: number): string | undefined {
-  const fields = linuxStat(pid)
-  if (fields === undefined || fields[0] === 'Z') return undefined
-  const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
-  return `${boot}/${fields[19]}`
-}
-
-/** The fields from the state on; undefined when there is no such process. */
-function linuxStat(pid: number): string[] | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    // The second field is the program's name in brackets and may hold anything, brackets too.
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  } catch {
-    return undefined
-  }
 }
 
 /** The ids of the processes whose command line `wanted` accepts. */
@@ -106,12 +80,4 @@ async function goneWithin(runs: () => boolean, deadlineMs: number): Promise<bool
     await sleep(25)
   }
   return true
-}
-
-function psOutput(args: readonly string[]): string {
-  try {
-    return execFileSync('ps', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim()
-  } catch {
-    return ''
-  }
 }

@@ -2,10 +2,13 @@ import { join } from 'node:path'
 import type { Output } from '../../core/cli.ts'
 import { connect, createPool } from '../../core/db.ts'
 import { HomeportError } from '../../core/errors.ts'
+import { createLog } from '../../core/log.ts'
 import { migrate } from '../../core/migrate.ts'
 import { loadSql } from '../../core/sql.ts'
 import { runCaptions, type CaptionsReport } from '../../ingest/commands/captions-run.ts'
 import { waitForCloud } from '../../replication/heartbeat.ts'
+import type { Finding } from '../../replication/finding.ts'
+import { setupRelay } from '../../replication/relay/setup/setup-relay.ts'
 import { setupReplication } from '../../replication/setup.ts'
 import { ensureVectorIndex } from '../../replication/vector-index.ts'
 import { verifyTables, type TableVerification } from '../../replication/verify/verify-tables.ts'
@@ -13,6 +16,7 @@ import { endLeftovers, type RunningChild } from './child-process.ts'
 import { Cluster } from './cluster.ts'
 import { loadCredentials } from './credentials.ts'
 import type { PostgresBinaries } from './find-postgres.ts'
+import { Following, type ReplicationMode } from './following.ts'
 import { startLocalApi } from './local-api.ts'
 import { signalProcess } from './processes.ts'
 
@@ -22,6 +26,7 @@ export interface StackOptions {
   postgres: PostgresBinaries
   /** Transcripts to ingest. */
   corpus: string
+  mode: ReplicationMode
   out: Output
   isTerminal: boolean
   signal: AbortSignal
@@ -36,6 +41,9 @@ export interface StackUrls {
   reader: string
   /** the primary's replication role */
   replication: string
+  /** the cloud's write roles of relay and gateway */
+  relay: string
+  gateway: string
 }
 
 export interface Counts {
@@ -56,6 +64,7 @@ export class Stack {
   readonly cloud: Cluster
   readonly #options: StackOptions
   readonly #runFolder: string
+  readonly #following: Following
   #api: RunningChild | undefined
   #isNew = false
 
@@ -69,8 +78,18 @@ export class Stack {
         postgres: options.postgres,
         slotWalLimitMb: 4096,
       })
+    this.#following = new Following({
+      mode: options.mode,
+      folder: options.folder,
+      runFolder: this.#runFolder,
+      signal: options.signal,
+    })
     this.primary = cluster('primary')
     this.cloud = cluster('cloud')
+  }
+
+  get mode(): ReplicationMode {
+    return this.#options.mode
   }
 
   get corpus(): string {
@@ -78,7 +97,9 @@ export class Stack {
   }
 
   get urls(): StackUrls {
-    const { readerPassword, replicationPassword } = loadCredentials(this.#options.folder)
+    const { readerPassword, replicationPassword, relayPassword, gatewayPassword } = loadCredentials(
+      this.#options.folder,
+    )
     const role = (cluster: Cluster, name: string, password: string): string =>
       `postgres://${name}:${password}@${cluster.host}:${cluster.port}/homeport`
     return {
@@ -86,6 +107,8 @@ export class Stack {
       cloud: this.cloud.superuserUrl('homeport'),
       reader: role(this.cloud, 'homeport_api', readerPassword),
       replication: role(this.primary, 'homeport_replication', replicationPassword),
+      relay: role(this.cloud, 'homeport_relay', relayPassword),
+      gateway: role(this.cloud, 'homeport_gateway', gatewayPassword),
     }
   }
 
@@ -103,25 +126,36 @@ export class Stack {
     this.#options.signal.throwIfAborted()
   }
 
-  /** Schema on both sides, the cloud first; then roles, publication and subscription. */
+  /** Schema on both sides, the cloud first; then roles, publication, and whatever moves the rows. */
   async connectServers(): Promise<void> {
-    const { out, signal } = this.#options
-    const { primary, cloud, reader, replication } = this.urls
-    await migrate(cloud)
-    await migrate(primary)
+    const { out, signal, mode } = this.#options
+    const urls = this.urls
+    await migrate(urls.cloud)
+    await migrate(urls.primary)
     const warnings = new Set<string>()
-    await setupReplication({
-      primaryUrl: primary,
-      cloudUrl: cloud,
-      readerUrl: reader,
-      replicationUrl: replication,
+    const setup = {
+      primaryUrl: urls.primary,
+      cloudUrl: urls.cloud,
+      readerUrl: urls.reader,
+      replicationUrl: urls.replication,
       signal,
-      onWarning: (finding) => {
+      onWarning: (finding: Finding) => {
         // Both servers are the same program. What it is, is said when they are made, not at every start.
         if (this.#isNew || !finding.code.startsWith('PGVECTOR_')) warnings.add(finding.message)
       },
-    })
+    }
+    if (mode === 'native') await setupReplication(setup)
+    else {
+      await setupRelay({
+        ...setup,
+        relayUrl: urls.relay,
+        ...(mode === 'gateway' ? { gatewayUrl: urls.gateway } : {}),
+        way: { kind: 'direct', relayUrl: urls.relay },
+        log: createLog({ name: 'start', level: 'warn' }),
+      })
+    }
     for (const warning of warnings) out.note(`note: ${warning}`)
+    await this.#following.start(urls)
   }
 
   ingest(): Promise<CaptionsReport> {
@@ -141,6 +175,23 @@ export class Stack {
 
   /** Waits until the cloud has all of it, and builds the vector index there. */
   async follow(): Promise<{ lagSeconds: number }> {
+    return Promise.race([this.#follow(), this.followingEnded()])
+  }
+
+  /** Whether a heartbeat still arrives, as after the cloud was away. */
+  async followsAgain(timeoutMs: number): Promise<boolean> {
+    const { signal } = this.#options
+    const arrived = this.#withPools((primary, cloud) => waitForCloud({ primary, cloud, timeoutMs, signal }))
+    return Promise.race([arrived, this.followingEnded()]).then(
+      () => true,
+      (error: unknown) => {
+        if (error instanceof HomeportError && error.code === 'CLOUD_BEHIND') return false
+        throw error
+      },
+    )
+  }
+
+  async #follow(): Promise<{ lagSeconds: number }> {
     return this.#withPools(async (primary, cloud) => {
       await waitForCloud({
         primary,
@@ -199,10 +250,15 @@ export class Stack {
     return { url, exited: child.exited }
   }
 
-  /** Stops the api first, then the cloud, then the primary. Safe to call at any moment, more than once. */
+  /** Rejects when what pushes to the cloud ends by itself. */
+  followingEnded(): Promise<never> {
+    return this.#following.ended()
+  }
+
+  /** Stops the api first, then what pushes, then the cloud, then the primary. Safe to call at any moment, more than once. */
   async stop(): Promise<void> {
     const failures: unknown[] = []
-    for (const each of [this.#api, this.cloud, this.primary]) {
+    for (const each of [this.#api, this.#following, this.cloud, this.primary]) {
       // One that does not stop must not keep the others running.
       await each?.stop().catch((error: unknown) => failures.push(error))
     }
@@ -213,6 +269,7 @@ export class Stack {
   /** For a process that ends without time to stop in order: nothing stays, and the next start recovers. */
   abandon(): void {
     if (this.#api !== undefined && !this.#api.ended) signalProcess(this.#api.pid, 'SIGKILL')
+    this.#following.abandon()
     this.cloud.abandon()
     this.primary.abandon()
   }

@@ -1,3 +1,4 @@
+import { Option } from 'commander'
 import { existsSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -7,6 +8,7 @@ import { errorMessage, HomeportError, type ExitCode } from '../../core/errors.ts
 import { runMonitor } from '../../replication/monitor.ts'
 import { resolveDataFolder, shortHash } from './data-folder.ts'
 import { withFileLock } from './file-lock.ts'
+import { replicationModes, type ReplicationMode } from './following.ts'
 import { findPostgres } from './find-postgres.ts'
 import { bringUp, demonstrate, type OnceReport } from './once.ts'
 import { Stack } from './stack.ts'
@@ -14,6 +16,7 @@ import { watchStarter } from './watch-starter.ts'
 
 interface StartOptions {
   once?: boolean
+  mode: ReplicationMode
   corpus?: string
   query?: string
   data?: string
@@ -35,6 +38,7 @@ const startCommand = defineCommand<StartOptions>({
   examples: [
     ['start', 'stay, and print the address of the page; Ctrl-C stops everything'],
     ['start -- --once --json', 'the same without staying'],
+    ['start -- --mode relay', 'the same, pushed by the relay; --mode gateway pushes through HTTPS'],
     ['start -- --corpus ~/transcripts --query "a question"', 'your own transcripts instead of the sample'],
   ],
   configure(command) {
@@ -42,6 +46,14 @@ const startCommand = defineCommand<StartOptions>({
       .option('--once', 'show failover too, then stop everything')
       .option('--corpus <dir>', 'a folder of transcripts, instead of the built-in sample')
       .option('--query <text>', 'what to ask')
+      .addOption(
+        new Option(
+          '--mode <mode>',
+          'how the cloud follows: by subscription, by our relay, or through the gateway',
+        )
+          .choices(replicationModes)
+          .default('native'),
+      )
       .option('--data <dir>', 'where the clusters lie (default: data/ in this repository)')
   },
   run: start,
@@ -78,7 +90,9 @@ async function run(invocation: Invocation<StartOptions>, seconds: () => number):
   const corpus = options.corpus === undefined ? sample : existingFolder(options.corpus)
   const wanted = join(
     options.data === undefined ? join(repository, 'data') : fromHere(options.data),
-    options.corpus === undefined ? 'sample' : `corpus-${shortHash(corpus)}`,
+    (options.corpus === undefined ? 'sample' : `corpus-${shortHash(corpus)}`) +
+      // One way of following cannot take over from another; each has servers of its own.
+      (options.mode === 'native' ? '' : `-${options.mode}`),
   )
   const { folder, moved } = resolveDataFolder(wanted)
   if (moved) out.note(`The data lies in ${folder}: the user that runs Postgres cannot reach ${wanted}`)
@@ -89,6 +103,7 @@ async function run(invocation: Invocation<StartOptions>, seconds: () => number):
         folder,
         postgres: findPostgres(),
         corpus,
+        mode: options.mode,
         out,
         isTerminal: process.stderr.isTTY,
         signal,
@@ -133,9 +148,9 @@ async function once(stack: Stack, run: Run): Promise<ExitCode> {
   })
   const failures = [...up.failures, ...shown.failures]
   const report: OnceReport = {
+    ok: failures.length === 0,
     ...up,
     ...shown,
-    ok: failures.length === 0,
     failures,
     data: run.folder,
     seconds: run.seconds(),
@@ -182,7 +197,7 @@ async function stay(stack: Stack, run: Run): Promise<ExitCode> {
     signal,
     onNote: run.remark,
   })
-  await Promise.race([monitor, ended])
+  await Promise.race([monitor, ended, stack.followingEnded()])
   return 0
 }
 

@@ -144,6 +144,9 @@ export interface StreamAbortMessage {
   xid: number
   /** the transaction itself, or one of its savepoints */
   subXid: number
+  /** sent in protocol 4 with streaming = parallel only */
+  abortLsn: bigint | null
+  abortTimeUs: bigint | null
 }
 
 /** Known, so that it is named when it comes; we never ask for two-phase decoding. */

@@ -48,6 +48,8 @@ export interface CloudTable {
 }
 
 export interface CloudDescription {
+  /** name of the slot of this cloud, whichever was asked for */
+  slot: string
   systemIdentifier: string
   serverVersion: number
   database: string

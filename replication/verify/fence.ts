@@ -2,6 +2,7 @@ import type { Queryable } from '../../core/db.ts'
 import { sleep } from '../../core/backoff.ts'
 import { loadSql } from '../../core/sql.ts'
 import { beat, readHeartbeat } from '../heartbeat.ts'
+import { readRelayState } from '../relay/relay-state.ts'
 import { readSubscription } from '../subscription.ts'
 
 export interface FenceOptions {
@@ -24,15 +25,13 @@ export interface FenceOutcome {
 
 /**
  * Waits until the cloud has applied everything that was committed on the primary before the call.
- * Two witnesses, either is enough: the beat is visible in the cloud, or the slot has confirmed the
- * position (a subscription confirms what it has committed and flushed, in order).
+ * Two witnesses, either is enough: the beat is visible in the cloud, or the cloud has passed the
+ * position: a subscription confirms in the slot what it has committed and flushed, in order; a relay
+ * commits its position in the cloud together with the data (the slot's may lie ahead, in its spool).
  */
 export async function passFence(options: FenceOptions): Promise<FenceOutcome> {
-  const subscription = await readSubscription(options.cloud)
-  if (subscription === null) return { passed: false, reason: 'there is no subscription' }
-  if (!subscription.enabled) return { passed: false, reason: 'the subscription is switched off' }
-  const copying = subscription.tables.filter((table) => table.state !== 'r')
-  if (copying.length > 0) return { passed: false, reason: 'the initial copy is not done' }
+  const way = await chooseWay(options)
+  if (typeof way === 'string') return { passed: false, reason: way }
   const goal = options.passed.beat ? await writeGoal(options.primary) : goalOf(options.passed)
   const startedAt = performance.now()
   for (let pollMs = 5; ; pollMs = Math.min(pollMs * 1.5, 250)) {
@@ -40,17 +39,39 @@ export async function passFence(options: FenceOptions): Promise<FenceOutcome> {
     if (goal.beat !== null && arrived !== null && BigInt(arrived.beat) >= goal.beat) {
       return { passed: true, reason: null }
     }
-    const { rows } = await options.primary.query<{ passed: boolean }>(loadSql('checks/slot-confirmed'), [
-      subscription.slot,
-      goal.lsn,
-    ])
-    if (rows[0]?.passed === true) return { passed: true, reason: null }
+    if (await way.hasPassed(goal.lsn)) return { passed: true, reason: null }
     if (performance.now() - startedAt > options.timeoutMs) {
       const seconds = Math.round(options.timeoutMs / 1000)
       return { passed: false, reason: `the cloud did not catch up within ${seconds} s` }
     }
     await sleep(pollMs, options.signal)
   }
+}
+
+interface Way {
+  hasPassed: (lsn: string) => Promise<boolean>
+}
+
+/** How the position is asked for; or why there is no use in waiting, in words. */
+async function chooseWay({ primary, cloud }: FenceOptions): Promise<Way | string> {
+  const relay = await readRelayState(cloud)
+  if (relay !== null) {
+    if (relay.state === 'seeding') return 'the initial copy is not done'
+    if (relay.state === 'stopped')
+      return `the relay has stopped${relay.stopCode === null ? '' : `: ${relay.stopCode}`}`
+    return { hasPassed: (lsn) => ask(cloud, 'checks/relay-passed', [relay.slot, lsn]) }
+  }
+  const subscription = await readSubscription(cloud)
+  if (subscription === null) return 'there is no subscription'
+  if (!subscription.enabled) return 'the subscription is switched off'
+  const copying = subscription.tables.filter((table) => table.state !== 'r')
+  if (copying.length > 0) return 'the initial copy is not done'
+  return { hasPassed: (lsn) => ask(primary, 'checks/slot-confirmed', [subscription.slot, lsn]) }
+}
+
+async function ask(db: Queryable, name: string, values: unknown[]): Promise<boolean> {
+  const { rows } = await db.query<{ passed: boolean }>(loadSql(name), values)
+  return rows[0]?.passed === true
 }
 
 interface Goal {

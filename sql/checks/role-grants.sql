@@ -19,4 +19,9 @@ union all
 select 'database', array[d.datname]::text[], g.privilege_type::text
 from pg_database d
 cross join lateral aclexplode(d.datacl) g
-where d.datname = current_database() and g.grantee = to_regrole(quote_ident($1)) and d.datdba <> g.grantee;
+where d.datname = current_database() and g.grantee = to_regrole(quote_ident($1)) and d.datdba <> g.grantee
+union all
+select 'parameter', array[a.parname]::text[], g.privilege_type::text
+from pg_parameter_acl a
+cross join lateral aclexplode(a.paracl) g
+where g.grantee = to_regrole(quote_ident($1));

@@ -16,6 +16,8 @@ select
     from pg_roles u where u.rolname = current_user) as "mayAlter",
   r.rolconnlimit as "connectionLimit",
   coalesce((select setconfig from pg_db_role_setting where setrole = r.oid and setdatabase = 0), '{}') as "settings",
+  coalesce((select setconfig from pg_db_role_setting where setrole = r.oid and setdatabase =
+    (select oid from pg_database where datname = current_database())), '{}') as "databaseSettings",
   array(select b.rolname::text from pg_auth_members m join pg_roles b on b.oid = m.roleid where m.member = r.oid) as "memberOf",
   (select count(*)::int from pg_shdepend d where d.refclassid = 'pg_authid'::regclass and d.refobjid = r.oid and d.deptype = 'o') as "owns"
 from pg_roles r

@@ -13,7 +13,10 @@ create table relay_progress (
   epoch bigint not null default 0,
   holder text,
   holder_name text,
+  held_since timestamptz,
   holder_until timestamptz,
+  -- what every batch and renewal extends holder_until by
+  lease_seconds integer not null default 60,
   state text not null default 'seeding' check (state in ('seeding', 'following', 'stopped')),
   stop_code text,
   stop_message text,
@@ -89,6 +92,13 @@ create table gateway_keys (
   permissions text[] not null,
   created_at timestamptz not null default now(),
   revoked_at timestamptz
+);
+
+-- At home: a relay asks ingest to wait before its slot or a disk is full. Ingest reads it before every transaction.
+create table ingest_pause (
+  slot text primary key,
+  reason text not null,
+  asked_at timestamptz not null default now()
 );
 
 -- A database that follows buries nothing of its own, whichever way it follows.

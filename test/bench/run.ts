@@ -9,6 +9,8 @@ export interface BenchResult {
 export interface BenchOptions {
   /** Progress, for a person; goes to stderr. */
   note: (text: string) => void
+  /** the words after the name of the benchmark */
+  args?: readonly string[]
 }
 
 const benches: Readonly<
@@ -17,6 +19,7 @@ const benches: Readonly<
   ingest: () => import('./ingest.ts'),
   search: () => import('./search.ts'),
   quality: () => import('./quality.ts'),
+  relay: () => import('./relay.ts'),
 }
 
 const name = process.argv[2] ?? ''
@@ -28,7 +31,7 @@ if (load === undefined) {
 const note = (text: string): void => {
   process.stderr.write(`${text}\n`)
 }
-const { figures, ratios } = await (await load()).run({ note })
+const { figures, ratios } = await (await load()).run({ note, args: process.argv.slice(3) })
 const machine = {
   cores: cpus().length,
   cpu: cpus()[0]?.model ?? 'unknown',

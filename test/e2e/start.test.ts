@@ -117,6 +117,7 @@ t.test('a second start finds its data, stays, and Ctrl-C stops all of it', async
     folder,
     postgres: findPostgres(),
     corpus: '',
+    mode: 'native',
     out: { result: () => undefined, note: () => undefined, progress: () => undefined },
     isTerminal: false,
     signal: new AbortController().signal,

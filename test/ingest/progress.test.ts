@@ -1,6 +1,6 @@
 import t from 'tap'
 import type { Output } from '../../core/cli.ts'
-import { describeDuration, describeProgress, Progress, remainingMs } from '../../ingest/progress.ts'
+import { describeProgress, Progress, remainingMs } from '../../ingest/progress.ts'
 
 function recorder(): { out: Output; lines: string[] } {
   const lines: string[] = []
@@ -24,10 +24,6 @@ t.test('rate and what is left follow from what was done', async (t) => {
     'captions  100/1,300  2,500 segments/s  about 24 s left',
   )
   t.equal(describeProgress({ label: 'fit', done: 0, total: 6, elapsedMs: 0 }), 'fit  0/6')
-})
-
-t.test('durations', async (t) => {
-  t.same([9_400, 250_000, 7_500_000].map(describeDuration), ['9 s', '4 min 10 s', '2 h 5 min'])
 })
 
 t.test('a terminal sees a line that changes, ten times a second at most', async (t) => {

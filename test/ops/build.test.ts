@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { copyFileSync, existsSync, symlinkSync } from 'node:fs'
+import { copyFileSync, existsSync, readdirSync, readFileSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
@@ -20,6 +20,13 @@ void t.test('what is built runs without its sources', { timeout: 180_000 }, asyn
   const built = spawnSync(process.execPath, ['--import', 'tsx', 'ops/build.ts', dist], { cwd: root })
   t.equal(built.status, 0, built.stdout.toString())
   t.notOk(existsSync(join(dist, 'ops/build.js')))
+  const scripts = readdirSync(dist, { recursive: true, encoding: 'utf8' }).filter((name) =>
+    name.endsWith('.js'),
+  )
+  t.ok(scripts.length > 100, `${scripts.length} files were built`)
+  const traces = /failpoint\.[jt]s|armFailpoints|\bfailpoint\(/
+  const armed = scripts.filter((name) => traces.test(`${name}\n${readFileSync(join(dist, name), 'utf8')}`))
+  t.strictSame(armed, [], 'there is no place where a production process could be told to fail')
 
   const owner = await createDatabase(t, 'cloud')
   const reader = await createRole(t, owner)

@@ -124,6 +124,7 @@ t.test('what health means', async (t) => {
       publications: ['homeport'],
       tables: [{ table: 'sources', state: 'r', copiedRows: '0' }],
     },
+    relay: null,
     workers: { applyPid: 1, receivedLsn: '0/1', silentSeconds: 0, applyErrors: 0, syncErrors: 0 },
     slot: {
       name: 's',

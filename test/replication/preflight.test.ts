@@ -1,19 +1,14 @@
 import t from 'tap'
 import { publishedTables } from '../../core/published-tables.ts'
 import type { Credentials } from '../../replication/credentials.ts'
-import { judgeExisting } from '../../replication/existing-verdicts.ts'
+import { judgeExisting, judgeFilledTables } from '../../replication/existing-verdicts.ts'
 import { describeFindings, refuseOnErrors, type Finding } from '../../replication/finding.ts'
-import {
-  filterColumns,
-  judgeCloudSettings,
-  judgeFilledTables,
-  judgePrimarySettings,
-  judgeRole,
-  judgeSchema,
-} from '../../replication/preflight.ts'
 import type { RoleFacts } from '../../replication/role-facts.ts'
+import { judgeRole } from '../../replication/role-verdicts.ts'
+import { filterColumns, judgeSchema } from '../../replication/schema-verdicts.ts'
 import { compareVersions, isSameServer, type ServerFacts } from '../../replication/server-facts.ts'
 import { judgeServer, judgeServerPair } from '../../replication/server-verdicts.ts'
+import { judgeCloudSettings, judgePrimarySettings } from '../../replication/settings-verdicts.ts'
 import type { SubscriptionState } from '../../replication/subscription.ts'
 import type { TableFacts } from '../../replication/table-facts.ts'
 
@@ -162,6 +157,7 @@ t.test('roles', async (t) => {
     mayAlter: true,
     connectionLimit: 40,
     settings: [],
+    databaseSettings: [],
     memberOf: [],
     owns: 0,
   }

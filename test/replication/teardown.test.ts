@@ -1,4 +1,5 @@
 import t from 'tap'
+import { loadSql } from '../../core/sql.ts'
 import { choosePort } from '../../ops/local/ports.ts'
 import { setupReplication } from '../../replication/setup.ts'
 import { teardownReplication } from '../../replication/teardown.ts'
@@ -39,7 +40,7 @@ t.test(
     const left = 'select rolname from pg_roles where rolname = any ($1)'
     t.strictSame(await queryRows(pair.cloudUrl, left, roles), [])
     t.strictSame(await queryRows(pair.primaryUrl, left, roles), [])
-    t.strictSame(await teardownReplication({ ...pair, roles: pair }), { removed: [], left: [] })
+    t.strictSame(await teardownReplication({ ...pair, roles: pair }), { removed: [], restored: [], left: [] })
   },
 )
 
@@ -56,7 +57,11 @@ t.test('with the primary gone, the cloud is freed and the rest is told; later it
   )
   t.match(report.left[0]?.reason, /nothing listens there/)
   const later = await teardownReplication(pair)
-  t.strictSame(later, { removed: [`slot ${pair.report.slot}`, 'publication homeport'], left: [] })
+  t.strictSame(later, {
+    removed: [`slot ${pair.report.slot}`, 'publication homeport'],
+    restored: [],
+    left: [],
+  })
   t.strictSame(await traces(pair), [])
 })
 
@@ -70,6 +75,7 @@ t.test('with the cloud gone, the slot is dropped although it is in use', async (
       'alter subscription "homeport" disable',
       'alter subscription "homeport" set (slot_name = none)',
       'drop subscription "homeport"',
+      loadSql('replication/forget-relay'),
     ],
   )
   t.match(

@@ -7,6 +7,14 @@ export interface TestRole {
   url: string
 }
 
+/** Drops a role if it is there, with what it was granted on the server as a whole (rights on settings). */
+export async function dropRole(superuserUrl: string, role: string): Promise<void> {
+  const found = await queryRows(superuserUrl, 'select from pg_roles where rolname = $1', [role])
+  if (found.length === 0) return
+  await queryRows(superuserUrl, `drop owned by ${role}`)
+  await queryRows(superuserUrl, `drop role ${role}`)
+}
+
 /** A login role that may only read the public schema of a test database; dropped after the test. */
 export async function createRole(t: Test, superuserUrl: string): Promise<TestRole> {
   const name = uniqueName('reader')

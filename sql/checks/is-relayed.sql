@@ -1,0 +1,1 @@
+select exists (select from public.relay_progress) as "relayed";

@@ -1,0 +1,1 @@
+CREATE_REPLICATION_SLOT {{slot}} TEMPORARY LOGICAL pgoutput (SNAPSHOT 'export');

@@ -1,0 +1,1 @@
+insert into public.{{table}} ({{columns}}) values ({{parameters}}) on conflict ({{key}}) do nothing;

@@ -1,0 +1,5 @@
+-- $1: slot
+select system_identifier as "systemIdentifier", timeline, holder, holder_name as "holderName", epoch::text as "epoch",
+  to_char(held_since at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"') as "since"
+from public.relay_progress
+where slot = $1;

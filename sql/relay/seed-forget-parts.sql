@@ -1,0 +1,2 @@
+-- $1: slot
+delete from public.relay_parts where slot = $1;

@@ -1,0 +1,1 @@
+update public.{{table}} set {{assignments}} where {{match}};

@@ -1,0 +1,1 @@
+select to_jsonb(r)::text as "image" from (select {{parameters}}) r;

@@ -1,0 +1,2 @@
+-- $1: the slot
+delete from ingest_pause where slot = $1;

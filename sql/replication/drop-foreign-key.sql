@@ -1,0 +1,1 @@
+alter table public.{{table}} drop constraint if exists {{name}};

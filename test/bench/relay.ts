@@ -1,0 +1,224 @@
+import { TcpProxy } from '../support/tcp-proxy.ts'
+import type { BenchOptions, BenchResult } from './run.ts'
+import { dimensions, measureLags, median, modelId, percentile, untilMarked } from './relay-corpus.ts'
+import { RelayBench, run as runSql, type Drained } from './relay-servers.ts'
+
+/** How much is written; `small` is for a look whether everything runs. */
+const sizes = {
+  full: { seed: 20_000, indexed: 6_000, apply: 60_000, rounds: 3, lagSeconds: 30, huge: 1_000_000 },
+  small: { seed: 1_000, indexed: 480, apply: 4_800, rounds: 1, lagSeconds: 4, huge: 30_000 },
+} as const
+
+type Size = (typeof sizes)[keyof typeof sizes]
+
+const createIndex = `create index embeddings_model_${modelId} on embeddings
+  using hnsw ((embedding::halfvec(${dimensions})) halfvec_cosine_ops) where model_id = ${modelId}`
+
+/**
+ * The relay beside a native subscription, on the same two durable servers, the same rows, one after the
+ * other: 384-dimension half-precision vectors with their segments, a source of 60 a transaction. Rows are segments and
+ * embeddings. Native gets binary transfer and streaming.
+ */
+export async function run({ note, args = [] }: BenchOptions): Promise<BenchResult> {
+  const size: Size = args.includes('small') ? sizes.small : sizes.full
+  const bench = new RelayBench()
+  try {
+    await bench.open()
+    const seed = await compareSeed(bench, size, note)
+    const indexed = await compareApply(bench, 'with the vector index', size.indexed, size.rounds, note)
+    const indexedLags = await followLags(bench, size, note, 'with the vector index')
+    for (const url of [bench.nativeUrl, bench.relayedUrl]) {
+      await runSql(url, `drop index embeddings_model_${modelId}`)
+    }
+    const plain = await compareApply(bench, 'without vector index', size.apply, size.rounds, note)
+    await bench.dropNative()
+    const lags = await followLags(bench, size, note, 'without vector index')
+    const lines = await compareLines(bench, size, note)
+    const gateway = await throughGateway(bench, size, note)
+    const huge = await hugeTransaction(bench, size, note)
+    return {
+      figures: {
+        dimensions,
+        seedRows: seed.rows,
+        nativeSeedSeconds: seed.native,
+        relaySeedSeconds: seed.relay,
+        nativeRowsPerSecond: plain.native,
+        relayRowsPerSecond: plain.relay,
+        nativeIndexedRowsPerSecond: indexed.native,
+        relayIndexedRowsPerSecond: indexed.relay,
+        lagP50Ms: percentile(lags, 0.5),
+        lagP99Ms: percentile(lags, 0.99),
+        indexedLagP50Ms: percentile(indexedLags, 0.5),
+        indexedLagP99Ms: percentile(indexedLags, 0.99),
+        loopbackRowsPerSecond: lines.loopback,
+        wanRowsPerSecond: lines.wan,
+        gatewayRowsPerSecond: gateway.rowsPerSecond,
+        directBytesPerRow: lines.bytesPerRow,
+        gatewayBytesPerRow: gateway.bytesPerRow,
+        hugeRows: huge.rows,
+        hugeRowsPerSecond: huge.rowsPerSecond,
+        rssPeakMb: huge.rssPeakMb,
+      },
+      ratios: {
+        applyVsNative: plain.relay / plain.native,
+        indexedApplyVsNative: indexed.relay / indexed.native,
+        seedVsNative: seed.native / seed.relay,
+        wanVsLoopback: lines.wan / lines.loopback,
+      },
+    }
+  } finally {
+    await bench.close()
+  }
+}
+
+type Note = BenchOptions['note']
+
+/** The initial copy of the same rows: into a table with all indexes, as native does it, and as setup-replication does. */
+async function compareSeed(
+  bench: RelayBench,
+  size: Size,
+  note: Note,
+): Promise<{ rows: number; native: number; relay: number }> {
+  const { rows } = await bench.writer.write(size.seed * 2)
+  note(`initial copy of ${rows} rows by setup-replication ...`)
+  const started = performance.now()
+  const setup = bench.startOps(['setup-replication', '--mode', 'relay'])
+  const { code } = await setup.exited
+  if (code !== 0) throw new Error(`setup-replication ended with ${code}: ${setup.stderr}`)
+  const relay = (performance.now() - started) / 1000
+  note(`  ${relay.toFixed(1)} s; natively into an indexed table ...`)
+  await runSql(bench.nativeUrl, createIndex)
+  const native = await bench.subscribe()
+  note(`  ${native.toFixed(1)} s`)
+  await bench.stopNative()
+  return { rows, native, relay }
+}
+
+/** Rows a second of the same backlog, in turns; the median of the rounds. */
+async function compareApply(
+  bench: RelayBench,
+  what: string,
+  rows: number,
+  rounds: number,
+  note: Note,
+): Promise<{ native: number; relay: number }> {
+  const native: number[] = []
+  const relay: number[] = []
+  for (let round = 0; round < rounds; round += 1) {
+    note(`applying about ${rows} rows ${what} ...`)
+    const backlog = await bench.writer.write(rows)
+    const [theirs, ours] = [await bench.drainNative(backlog.marker), await bench.drainRelay(backlog.marker)]
+    native.push(backlog.rows / theirs.seconds)
+    relay.push(backlog.rows / ours.seconds)
+    note(`  native ${describe(backlog.rows, theirs)}\n  relay  ${describe(backlog.rows, ours)}`)
+  }
+  return { native: median(native), relay: median(relay) }
+}
+
+/** Rows a second, and who was busy for how much of the time: whoever is near 1 is the limit. */
+function describe(rows: number, { seconds, cpu }: Drained): string {
+  const shares = Object.entries(cpu).map(([who, used]) => `${who} ${(used / seconds).toFixed(2)}`)
+  const [limit] = Object.entries(cpu).sort(([, a], [, b]) => b - a)
+  return `${Math.round(rows / seconds)} rows/s (cores: ${shares.join(', ')}; the limit is ${limit?.[0] ?? 'unknown'})`
+}
+
+async function followLags(bench: RelayBench, size: Size, note: Note, what: string): Promise<number[]> {
+  note(`lag at 500 rows/s ${what} ...`)
+  const relay = bench.startOps(['relay'])
+  await relay.said(/connected to the cloud/)
+  // The first batches find cold caches and prepare statements, as after any start.
+  await bench.writer.write(600)
+  const { primary, relayedUrl: cloudUrl, writer } = bench
+  const lags = await measureLags({ primary, cloudUrl, writer, rowsPerSecond: 500, seconds: size.lagSeconds })
+  await relay.terminate()
+  note(`  p50 ${percentile(lags, 0.5).toFixed(0)} ms, p99 ${percentile(lags, 0.99).toFixed(0)} ms`)
+  return lags
+}
+
+/** The same proxy on the way to the cloud, once at once and once with 100 ms of round trip. */
+async function compareLines(
+  bench: RelayBench,
+  size: Size,
+  note: Note,
+): Promise<{ loopback: number; wan: number; bytesPerRow: number }> {
+  const proxy = await openProxy(bench, bench.relayedUrl)
+  const settings = { RELAY_DATABASE_URL: proxy.through(bench.settings['RELAY_DATABASE_URL'] ?? '') }
+  const rates: number[] = []
+  let bytesPerRow = 0
+  for (const latencyMs of [0, 50]) {
+    proxy.set({ latencyMs })
+    const backlog = await bench.writer.write(size.apply)
+    const before = proxy.toServer
+    const drained = await bench.drainRelay(backlog.marker, settings)
+    bytesPerRow = (proxy.toServer - before) / backlog.rows
+    rates.push(backlog.rows / drained.seconds)
+    note(
+      `over ${latencyMs * 2} ms of round trip: ${describe(backlog.rows, drained)}, ${bytesPerRow.toFixed(0)} bytes a row`,
+    )
+  }
+  return { loopback: rates[0] ?? NaN, wan: rates[1] ?? NaN, bytesPerRow }
+}
+
+async function throughGateway(
+  bench: RelayBench,
+  size: Size,
+  note: Note,
+): Promise<{ rowsPerSecond: number; bytesPerRow: number }> {
+  const gateway = bench.startOps(['gateway', '--json'], { GATEWAY_PORT: '0' })
+  const [, url = ''] = await gateway.answered(/"url":"([^"]+)"/)
+  const keys = bench.startOps(['keys', 'create', '--client', 'bench', '--json'])
+  await keys.exited
+  const { key } = JSON.parse(keys.stdout) as { key: string }
+  const proxy = await openProxy(bench, url)
+  const backlog = await bench.writer.write(size.apply)
+  const drained = await bench.drainRelay(backlog.marker, {
+    RELAY_DATABASE_URL: '',
+    PRODUCTION_API_URL: `http://127.0.0.1:${proxy.port}`,
+    PRODUCTION_API_KEY: key,
+  })
+  const bytesPerRow = proxy.toServer / backlog.rows
+  note(`through the gateway: ${describe(backlog.rows, drained)}, ${bytesPerRow.toFixed(0)} bytes a row`)
+  await gateway.terminate()
+  return { rowsPerSecond: backlog.rows / drained.seconds, bytesPerRow }
+}
+
+/** One transaction of a million segments: the relay's resident size while it reads, spills and applies it. */
+async function hugeTransaction(
+  bench: RelayBench,
+  size: Size,
+  note: Note,
+): Promise<{ rows: number; rowsPerSecond: number; rssPeakMb: number }> {
+  note(`one transaction of ${size.huge} segments ...`)
+  const relay = bench.startOps(['relay'])
+  await relay.said(/connected to the cloud/)
+  const source = bench.writer.nextSource
+  const { primary } = bench
+  await primary.query('begin')
+  await primary.query(
+    `insert into sources (id, kind, title, visibility, transcript_method, processed_at)
+     values ($1, 'video', 'Huge', 'public', 'captions-manual', now())`,
+    [source],
+  )
+  await primary.query(
+    `insert into segments (id, source_id, visibility, ordinal, text, turns, engine)
+     select 1000000000000 + n, $1, 'public', n, piece.text, '[]', 'captions'
+     from generate_series(1, $2::int) as n join bench_pieces piece on piece.n = n % 1000`,
+    [source, size.huge],
+  )
+  await primary.query('commit')
+  const started = performance.now()
+  await untilMarked(bench.relayedUrl, await bench.writer.mark())
+  const seconds = (performance.now() - started) / 1000
+  const { rssPeakMb } = relay
+  await relay.terminate()
+  note(`  ${Math.round(size.huge / seconds)} rows/s from its commit, at most ${rssPeakMb.toFixed(0)} MB`)
+  return { rows: size.huge, rowsPerSecond: size.huge / seconds, rssPeakMb }
+}
+
+async function openProxy(bench: RelayBench, url: string): Promise<TcpProxy> {
+  const { hostname, port } = new URL(url)
+  const proxy = new TcpProxy({ host: hostname, port: Number(port) })
+  await proxy.listen()
+  bench.ends.push(() => proxy.close())
+  return proxy
+}

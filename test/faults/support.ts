@@ -1,0 +1,46 @@
+import type { Test } from 'tap'
+import type { OpsProcess } from '../support/ops-process.ts'
+import type { RelayPair } from '../support/relay-pair.ts'
+import { queryRows } from '../support/databases.ts'
+
+/** `npm run test:faults`: everything, with every seed; within `npm test` a quick part of it. */
+export const isFull = process.env['HOMEPORT_FAULTS'] === 'full'
+
+/** Why a test that takes minutes, or a server of its own, is left out of `npm test`; false in full. */
+export const onlyInFull: false | string = isFull ? false : 'npm run test:faults runs it'
+
+/** The seeds to run: one that was asked for, or the first ones. */
+export function seeds(count: { quick: number; full: number }): number[] {
+  const asked = process.env['HOMEPORT_SEED']
+  if (asked !== undefined) return [Number(asked)]
+  return Array.from({ length: isFull ? count.full : count.quick }, (_, at) => at + 1)
+}
+
+/** What the error line of `--json` says. */
+interface ErrorLine {
+  error: { code: string; message: string; hint?: string }
+}
+
+/**
+ * The relay ends by itself with this code, a message that fits and a hint, and (unless it never got that
+ * far) has left the same in the cloud for `ops status`. Start it with --json.
+ */
+export async function stopsWith(
+  t: Test,
+  pair: RelayPair,
+  relay: OpsProcess,
+  expected: { code: string; message: RegExp; exitCode?: number; isReported?: boolean },
+): Promise<void> {
+  t.equal(await relay.ends(), expected.exitCode ?? 1, `exit code of ${expected.code}`)
+  const line = relay.stderr.split('\n').find((text) => text.startsWith('{"error"'))
+  const { error } = JSON.parse(line ?? '{"error":{}}') as ErrorLine
+  t.equal(error.code, expected.code, relay.stderr.slice(-2_000))
+  t.match(error.message, expected.message)
+  t.type(error.hint, 'string', 'says what helps')
+  if (expected.isReported === false) return
+  const stopped = await queryRows<{ code: string | null; message: string | null }>(
+    pair.cloudUrl,
+    'select stop_code as code, stop_message as message from relay_progress',
+  )
+  t.match(stopped, [{ code: expected.code, message: expected.message }], 'the cloud knows')
+}

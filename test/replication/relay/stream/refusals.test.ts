@@ -1,0 +1,8 @@
+import { createServer } from 'node:net'
+import t from 'tap'
+import { connect } from '../../../../core/db.ts'
+import { Cluster } from '../../../../ops/local/cluster.ts'
+import { privateCluster, testClusters } from '../../../support/clusters.ts'
+import { createDatabase, queryRows, uniqueName } from '../../../support/databases.ts'
+import { startTransactionPooler } from '../../../support/transaction-pooler.ts'
+import { anything, publishNotes, publishTables, slotReader, until } from './support.ts'
