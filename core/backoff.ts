@@ -32,6 +32,8 @@ export async function sleep(ms: number, signal?: AbortSignal): Promise<void> {
 
 /** The promise's outcome, or the signal's reason as soon as it aborts; the work itself is not stopped. */
 export async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  // What nobody waits for any more may still fail.
+  work.catch(() => undefined)
   signal.throwIfAborted()
   let stop = (): void => undefined
   const aborted = new Promise<never>((_, reject) => {

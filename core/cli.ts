@@ -85,11 +85,12 @@ export async function runProgram(options: ProgramOptions): Promise<ExitCode> {
   const stderr = options.stderr ?? process.stderr
   // A reader that has seen enough (| head) closes the pipe, and a terminal may be closed (EIO): the rest is
   // written nowhere. The listeners stay, because the error may arrive after the last write.
-  const ignoreClosedReader = (error: Error): void => {
-    if (!['EPIPE', 'EIO'].includes(errorCode(error) ?? '')) throw error
+  const ignore = (codes: readonly string[]) => (error: Error) => {
+    if (!codes.includes(errorCode(error) ?? '')) throw error
   }
-  stdout.on('error', ignoreClosedReader)
-  stderr.on('error', ignoreClosedReader)
+  stdout.on('error', ignore(['EPIPE', 'EIO']))
+  // A disk that is full under the remarks is no reason to fail; under the result it is.
+  stderr.on('error', ignore(['EPIPE', 'EIO', 'ENOSPC']))
   const stop = listenForSignals()
   let exitCode: ExitCode = 0
   let complaint = ''

@@ -22,6 +22,8 @@ export const settings = {
   RELAY_PORT: 'health and metrics of the relay, on 127.0.0.1 (default 9187; 0 is any free port)',
   RELAY_BATCH_SEGMENTS: 'segments a batch over HTTPS (default 100)',
   RELAY_WAL_SHARE: 'percent of the log budget at which the relay begins to spool (default 50)',
+  RELAY_PRIMARY_DATA:
+    "folder of the primary's data on this machine, where its role may not ask for it: to see the disk",
   API_ONLY_MODE: 'true on the cloud machine: every ingest command refuses',
   ENABLE_INGESTION: 'false makes every ingest command refuse; shown in /health',
   EMBEDDING_MODEL: 'lsa (default, lexical, no download), or a sentence model: a local folder or a hub name',

@@ -13,6 +13,9 @@ export interface LogOptions {
  * message and error; transcripts and row values are never handed to it.
  */
 export function createLog(options: LogOptions): Logger {
+  const destination = pino.destination({ dest: 2, sync: true })
+  // A disk that is full under the log, or a reader that is gone, takes the lines with it, never the program.
+  destination.on('error', () => undefined)
   return pino(
     {
       name: options.name,
@@ -27,7 +30,7 @@ export function createLog(options: LogOptions): Logger {
         },
       },
     },
-    pino.destination({ dest: 2, sync: true }),
+    destination,
   )
 }
 

@@ -31,6 +31,13 @@ const samples: Readonly<Record<string, SqlFragment>> = {
   match: fragment('term = 1'),
   valueText: fragment('array[t.term::text]'),
   slot: literal('slot'),
+  bytes: fragment('octet_length(s.c0)'),
+  columns: fragment('term, documents'),
+  parameters: fragment('$1, $2'),
+  key: fragment('term'),
+  match: fragment('term = $1'),
+  assignments: fragment('documents = $2'),
+  valueText: fragment('array[t.documents::text]'),
 }
 
 /** Postgres prepares these; utility statements (roles, publications, copy) run for real in the tests of their rooms. */

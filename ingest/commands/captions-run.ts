@@ -26,6 +26,7 @@ import {
   type SourceCounts,
 } from '../store/ingest-files.ts'
 import { takeIngestLock } from '../store/lock.ts'
+import { refuseWhenPaused } from '../store/pause.ts'
 import { openPrimary, type Primary } from '../store/primary.ts'
 import { pruneSources } from '../store/prune.ts'
 import { chooseModel } from './choose-model.ts'
@@ -39,6 +40,8 @@ export interface CaptionsRun {
   prune: boolean
   yes: boolean
   dryRun: boolean
+  /** Go on while a relay asks ingest to wait. */
+  ignorePause?: boolean
   signal: AbortSignal
   out: Output
   isTerminal: boolean
@@ -62,7 +65,7 @@ export interface CaptionsReport {
  * run is thrown.
  *
  * @throws HomeportError NOTHING_TO_INGEST (exit 2) when no path exists; those of the database, the lock, the
- *   model and an interruption.
+ *   model, a relay's request to wait (INGEST_PAUSED) and an interruption.
  */
 export async function runCaptions(given: CaptionsRun): Promise<CaptionsReport> {
   const started = performance.now()
@@ -85,9 +88,12 @@ export async function runCaptions(given: CaptionsRun): Promise<CaptionsReport> {
   })
   if (inputs.roots.length === 0 && !run.prune) throw nothingThere(run.paths)
 
-  const primary = await openPrimary(run.connectionString)
+  const primary = await openPrimary(run.connectionString, { ignoresPause: run.ignorePause === true })
   try {
-    if (!run.dryRun) await takeIngestLock(primary)
+    if (!run.dryRun) {
+      await takeIngestLock(primary)
+      await refuseWhenPaused(primary)
+    }
     return report(await work(run, primary, inputs, tally))
   } catch (error) {
     throw explainDatabaseError(error, run.connectionString)

@@ -7,6 +7,7 @@ interface CaptionsOptions {
   prune?: boolean
   yes?: boolean
   dryRun?: boolean
+  ignorePause?: boolean
   databaseUrl?: string
 }
 
@@ -19,6 +20,8 @@ export const captionsCommand = defineCommand<CaptionsOptions>({
     'stopped goes on with the next. Then it brings the vectors up to date.\n\n',
     'NAME.info.json beside NAME.* gives title, address, date and visibility. A bad file is named with line and',
     'reason, the others go on, and the exit code is 1.\n\n',
+    'While the relay asks ingest to wait, because the cloud is away and the log fills its budget, it stops before',
+    'the next source (INGEST_PAUSED, exit 1). What is stored stays; a later run goes on.\n\n',
     '--json: {ok, dryRun, files, sources: {added, changed, unchanged, removed, failed}, segments: {added, removed,',
     'updated, unchanged}, generation: {action, model: {id, name, kind, dimensions}|null, vectorsAdded,',
     'lexiconWritten, seconds}|null, failures: [{path, line, code, reason}], seconds}',
@@ -34,6 +37,7 @@ export const captionsCommand = defineCommand<CaptionsOptions>({
       .option('--prune', 'remove the sources whose file lay under these paths and is gone')
       .option('--yes', 'let --prune remove more than half of what is known there')
       .option('--dry-run', 'read everything and write nothing')
+      .option('--ignore-pause', 'go on while the relay asks ingest to wait: the disk may fill')
       .option('--database-url <url>', 'the primary (default: LOCAL_DATABASE_URL)')
   },
   run: captions,
@@ -47,6 +51,7 @@ async function captions({ args, options, out, signal }: Invocation<CaptionsOptio
     prune: options.prune === true,
     yes: options.yes === true,
     dryRun: options.dryRun === true,
+    ignorePause: options.ignorePause === true,
     signal,
     out,
     isTerminal: process.stderr.isTTY,

@@ -3,6 +3,7 @@ import type { ExitCode } from '../../core/errors.ts'
 import { refreshGeneration, type GenerationReport } from '../generation/refresh.ts'
 import { Progress } from '../progress.ts'
 import { takeIngestLock } from '../store/lock.ts'
+import { refuseWhenPaused } from '../store/pause.ts'
 import { openPrimary } from '../store/primary.ts'
 import { assertIngestAllowed, primaryUrl } from './allowed.ts'
 import { chooseModel } from './choose-model.ts'
@@ -10,6 +11,7 @@ import { explainDatabaseError } from './database-error.ts'
 
 interface EmbedOptions {
   force?: boolean
+  ignorePause?: boolean
   databaseUrl?: string
 }
 
@@ -30,6 +32,7 @@ export const embedCommand = defineCommand<EmbedOptions>({
   configure(command) {
     command
       .option('--force', 'make a new generation in any case')
+      .option('--ignore-pause', 'go on while the relay asks ingest to wait: the disk may fill')
       .option('--database-url <url>', 'the primary (default: LOCAL_DATABASE_URL)')
   },
   run: embed,
@@ -38,9 +41,10 @@ export const embedCommand = defineCommand<EmbedOptions>({
 async function embed({ options, out, signal }: Invocation<EmbedOptions>): Promise<ExitCode> {
   assertIngestAllowed()
   const connectionString = primaryUrl(options.databaseUrl)
-  const primary = await openPrimary(connectionString)
+  const primary = await openPrimary(connectionString, { ignoresPause: options.ignorePause === true })
   try {
     await takeIngestLock(primary)
+    await refuseWhenPaused(primary)
     const chosen = await chooseModel()
     const progress = new Progress({ out, isTerminal: process.stderr.isTTY })
     try {

@@ -1,6 +1,7 @@
 import { defineCommand, type Invocation } from '../../core/cli.ts'
 import type { ExitCode } from '../../core/errors.ts'
 import { describeModel, readGenerations, type GenerationReport } from '../generation/refresh.ts'
+import { readPause, type IngestPause } from '../store/pause.ts'
 import { openPrimary } from '../store/primary.ts'
 import { assertIngestAllowed, primaryUrl } from './allowed.ts'
 
@@ -19,7 +20,8 @@ export const statusCommand = defineCommand<{ databaseUrl?: string }>({
   summary: 'what is stored at home: counts, the active generation of vectors, the last ingest',
   details: [
     '--json: {files, sources: {all, public}, segments: {all, public}, lexiconTerms, missingVectors,',
-    'model: {id, name, kind, dimensions}|null, building: number of generations begun, lastIngest: time|null}',
+    'model: {id, name, kind, dimensions}|null, building: number of generations begun, lastIngest: time|null,',
+    'pause: {slot, reason, since}|null: a relay asks ingest to wait}',
   ].join(' '),
   examples: [['status --json', 'for a script']],
   configure(command) {
@@ -45,12 +47,21 @@ async function status({ options, out }: Invocation<{ databaseUrl?: string }>): P
       model: active === undefined ? null : describeModel(active),
       building: generations.filter((generation) => generation.state === 'building').length,
       lastIngest: row?.last_ingest?.toISOString() ?? null,
+      pause: describePause(await readPause(primary)),
     }
     out.result(report, describeStatus(report))
     return 0
   } finally {
     await primary.close()
   }
+}
+
+function describePause(
+  pause: IngestPause | undefined,
+): { slot: string; reason: string; since: string } | null {
+  return pause === undefined
+    ? null
+    : { slot: pause.slot, reason: pause.reason, since: pause.asked_at.toISOString() }
 }
 
 function describeStatus(report: {
@@ -60,13 +71,15 @@ function describeStatus(report: {
   missingVectors: number
   model: GenerationReport['model']
   lastIngest: string | null
+  pause: ReturnType<typeof describePause>
 }): string {
-  const { sources, segments, model } = report
+  const { sources, segments, model, pause } = report
   const generation = model === null ? 'none' : `${model.id} (${model.name}, ${model.dimensions} dimensions)`
   return [
     `sources      ${sources.all.toLocaleString('en')}, of which ${sources.public.toLocaleString('en')} public`,
     `segments     ${segments.all.toLocaleString('en')}, of which ${segments.public.toLocaleString('en')} public`,
     `generation   ${generation}, ${report.missingVectors.toLocaleString('en')} vectors missing`,
     `last ingest  ${report.lastIngest ?? 'never'}`,
+    ...(pause === null ? [] : [`waits        since ${pause.since}: ${pause.reason}`]),
   ].join('\n')
 }

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { HomeportError } from '../../core/errors.ts'
+import { refuseWhenPaused } from './pause.ts'
 import type { Primary, Statements } from './primary.ts'
 
 interface Holder {
@@ -27,7 +28,12 @@ export async function takeIngestLock(primary: Primary): Promise<void> {
   }
 }
 
-/** The lock belongs to the session: a transaction in a session that was opened anew must not write without it. */
+/**
+ * What every transaction that writes begins with. The lock belongs to the session: one that was opened anew must
+ * not write without it. And nobody may ask ingest to wait.
+ *
+ * @throws HomeportError INGEST_LOCK_LOST, INGEST_PAUSED.
+ */
 export async function confirmIngestLock(statements: Statements): Promise<void> {
   const [lock] = await statements.rows<{ held: boolean }>('ingest/confirm-lock')
   if (lock?.held !== true) {
@@ -35,6 +41,7 @@ export async function confirmIngestLock(statements: Statements): Promise<void> {
       hint: 'let it finish, then run this again',
     })
   }
+  await refuseWhenPaused(statements)
 }
 
 async function alreadyRunning(primary: Primary): Promise<HomeportError> {

@@ -35,9 +35,13 @@ const sessionOptions = '-c client_encoding=UTF8 -c datestyle=ISO -c extra_float_
 /**
  * One session with the primary, which is checked to be migrated and writable.
  *
+ * @param options.ignoresPause go on writing while a relay asks ingest to wait
  * @throws HomeportError DATABASE_UNREACHABLE, NOT_MIGRATED, READ_ONLY_SERVER.
  */
-export async function openPrimary(connectionString: string): Promise<Primary> {
+export async function openPrimary(
+  connectionString: string,
+  options: { ignoresPause?: boolean } = {},
+): Promise<Primary> {
   const db = knex({
     client: 'pg',
     connection: {
@@ -45,7 +49,9 @@ export async function openPrimary(connectionString: string): Promise<Primary> {
       // pg_stat_activity shows it, and a second run names it as the one it found working.
       application_name: `homeport ingest ${process.pid}@${hostname()}`.slice(0, 63),
       connectionTimeoutMillis: 10_000,
-      options: sessionOptions,
+      // With the session, so that one that is opened anew ignores it too.
+      options:
+        options.ignoresPause === true ? `${sessionOptions} -c homeport.ignores_pause=on` : sessionOptions,
       keepAlive: true,
     },
     // One session: what it locks is held as long as it writes.

@@ -1,5 +1,3 @@
-export { formatBytes } from '../../core/amounts.ts'
-
 /** Rows as columns of equal width for a terminal; numbers to the right. */
 export function formatTable(
   header: readonly string[],

@@ -50,6 +50,7 @@ export const gatewayCommand = defineCommand<Options>({
       seed: directSeed,
       log,
       applicationName: gatewayApplicationName,
+      side: 'gateway',
     })
     try {
       const gateway = await startGateway({ ...settings, databaseUrl: url, cloud })

@@ -1,3 +1,4 @@
+import { formatBytes } from '../../core/amounts.ts'
 import { defineCommand, wholeNumber, type Output } from '../../core/cli.ts'
 import { describeFindings } from '../../replication/finding.ts'
 import type { HealthLimits } from '../../replication/health-verdicts.ts'
@@ -6,7 +7,7 @@ import { refuseWrongServers } from '../../replication/server-verdicts.ts'
 import { withServers } from '../../replication/servers.ts'
 import type { TableVerification } from '../../replication/verify/verify-tables.ts'
 import { describeRelay, relayToJson } from './describe-relay.ts'
-import { formatBytes, formatTable } from './format-table.ts'
+import { formatTable } from './format-table.ts'
 import { serverUrls } from './server-urls.ts'
 
 interface Options {

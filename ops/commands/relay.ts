@@ -99,6 +99,7 @@ function relaySettings(options: Options): Settings {
       exitCode: 2,
     })
   }
+  const primaryDataFolder = setting('RELAY_PRIMARY_DATA')
   return {
     primaryUrl: databaseUrl('REPLICATION_DATABASE_URL'),
     ...(direct ? { cloudUrl: databaseUrl('RELAY_DATABASE_URL') } : {}),
@@ -114,6 +115,7 @@ function relaySettings(options: Options): Settings {
     port: integerSetting('RELAY_PORT', { byDefault: 9187, min: 0, max: 65_535 }),
     maxSegments: integerSetting('RELAY_BATCH_SEGMENTS', { byDefault: 100, min: 1, max: 100_000 }),
     walShare: integerSetting('RELAY_WAL_SHARE', { byDefault: 50, min: 1, max: 100 }) / 100,
+    ...(primaryDataFolder === undefined ? {} : { primaryDataFolder }),
     quarantine: options.quarantine === true,
     untilCaughtUp: options.untilCaughtUp === true,
     fallBackAfterMs: options.fallBackSeconds * 1000,

@@ -1,8 +1,9 @@
+import { formatBytes } from '../../core/amounts.ts'
 import { defineCommand } from '../../core/cli.ts'
 import { describeFindings } from '../../replication/finding.ts'
 import { readStatus, type ServerStatus, type StatusReport } from '../../replication/status.ts'
 import { describeRelay, relayToJson } from './describe-relay.ts'
-import { formatBytes, formatTable } from './format-table.ts'
+import { formatTable } from './format-table.ts'
 import { serverUrls } from './server-urls.ts'
 
 export const statusCommand = defineCommand({

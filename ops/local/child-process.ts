@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { HomeportError } from '../../core/errors.ts'
-import { endProcess, processIdentity } from './processes.ts'
+import { processIdentity } from '../../core/process-identity.ts'
+import { endProcess } from './processes.ts'
 
 export interface ChildOptions {
   /** Names the record in `runFolder` and the child in messages: `api`. One child a name. */

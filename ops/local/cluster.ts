@@ -3,13 +3,14 @@ import { chownSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, wri
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { HomeportError } from '../../core/errors.ts'
+import { processIdentity } from '../../core/process-identity.ts'
 import { createDataDirectory, draftOf } from './data-directory.ts'
 import { shortHash } from './data-folder.ts'
 import type { PostgresBinaries } from './find-postgres.ts'
 import { choosePort } from './ports.ts'
 import { renderSettings, socketFolder } from './postgres-settings.ts'
 import { postgresTool } from './postgres-tool.ts'
-import { commandLineOf, endProcess, findProcesses, processIdentity, signalProcess } from './processes.ts'
+import { commandLineOf, endProcess, findProcesses, signalProcess } from './processes.ts'
 import { unprivilegedUser, type UnixUser } from './unprivileged-user.ts'
 
 export interface ClusterOptions {

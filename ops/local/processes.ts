@@ -3,8 +3,6 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { errorCode } from '../../core/errors.ts'
 import { linuxStat, processIdentity, psOutput } from '../../core/process-identity.ts'
 
-export { processIdentity }
-
 /** The id of the process that started another one, or took it over; undefined when there is no such process. */
 export function parentOf(pid: number): number | undefined {
   const text =

@@ -1,5 +1,6 @@
 import { npmRun } from '../../core/config.ts'
-import { commandLineOf, parentOf, processIdentity } from './processes.ts'
+import { processIdentity } from '../../core/process-identity.ts'
+import { commandLineOf, parentOf } from './processes.ts'
 
 /**
  * Calls `gone` once when npm, which started this process, has ended without telling us: a SIGTERM for npm

@@ -15,7 +15,7 @@ export type Refusal = 'missing' | 'unknown' | 'revoked' | 'wrong secret' | 'toke
 
 export interface Authenticator {
   /** Who shows these credentials; each header as often as it came. */
-  identify(headers: CredentialHeaders): Promise<Caller | Refusal>
+  identify: (headers: CredentialHeaders) => Promise<Caller | Refusal>
   /** null where no secret is set */
   tokens: Tokens | null
 }

@@ -7,12 +7,11 @@ import { decide } from '../relay/decide.ts'
 export function registerProblems(app: FastifyInstance): void {
   app.setErrorHandler<FastifyError>((error, request, reply) => {
     const answer = problemOf(error)
-    if (answer.status >= 500) {
-      // The driver's text may quote a value: the answer's says as much as may be said.
-      const { code, detail, status } = answer
-      const stack = answer.code === 'INTERNAL' ? stackOf(error) : undefined
-      request.log.error({ code, detail, status, cause: errorCode(error), stack }, 'request failed')
-    }
+    // The driver's text may quote a value: the answer's says as much as may be said.
+    const { code, detail, status } = answer
+    const about = { code, detail, status, cause: errorCode(error) }
+    if (status >= 500) request.log.error({ ...about, stack: stackOf(error) }, 'request failed')
+    else if (answer.retry === 'stop') request.log.warn(about, 'request failed')
     if (answer.status === 503) reply.header('retry-after', '1')
     return sendProblem(reply, answer)
   })
@@ -56,7 +55,7 @@ export function problemOf(error: Error & { statusCode?: number | undefined }): P
 const statusByCode: Readonly<Record<string, number>> = { BATCH_DAMAGED: 400, PGOUTPUT_DAMAGED: 400 }
 
 /** Classes of errors whose text names objects, states and settings, never what is in a row. */
-const harmless = /^(?:08|25|28|3D|40|42|53|55|57|58)/
+const harmless = /^(?:08|0A|25|28|3D|40|42|53|55|57|58)/
 
 function describeSqlState(code: string, error: Error): string {
   const text = harmless.test(code) ? `: ${errorMessage(error)}` : ''

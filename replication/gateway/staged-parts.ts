@@ -86,23 +86,11 @@ async function readPart(
   number: number,
   digest: string,
 ): Promise<Buffer> {
-  const { rows } = await db.query<{ content: Buffer }>(
-    asBytes(loadSql('gateway/read-part'), [lease.slot, lease.epoch, batchEnd, number]),
-  )
+  const values = [lease.slot, lease.epoch, batchEnd, number]
+  const { rows } = await db.query<{ content: Buffer }>(loadSql('gateway/read-part'), values)
   const content = rows[0]?.content
   if (content !== undefined && partDigest(content) === digest) return content
   throw partsMissing()
-}
-
-/** A query whose columns come as the bytes they are: bytea as text would be twice as long. */
-function asBytes(text: string, values: unknown[]): pg.QueryConfig {
-  const config: pg.QueryConfig & { binary: boolean } = {
-    text,
-    values,
-    binary: true,
-    types: { getTypeParser: () => (bytes: unknown) => bytes },
-  }
-  return config
 }
 
 /** Answered when the parts must come again; the link does that by itself. */

@@ -162,4 +162,3 @@ export interface SeedLink {
   /** All ranges are there: from now on batches are taken. */
   finish(slot: string): Promise<Progress>
 }
-

@@ -137,6 +137,11 @@ export class CloudSide {
     }
   }
 
+  /** Asks the cloud anew who and where it is before anything else is sent. */
+  forget(): void {
+    this.#session = null
+  }
+
   /** A batch went through. */
   worked(progress: Progress): void {
     this.#state = afterSuccess(this.#state)

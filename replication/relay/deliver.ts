@@ -1,5 +1,5 @@
 import { backoffMs, sleep } from '../../core/backoff.ts'
-import { HomeportError } from '../../core/errors.ts'
+import { errorCode, HomeportError } from '../../core/errors.ts'
 import { failpoint } from '../../core/failpoint.ts'
 import type { Logger } from '../../core/log.ts'
 import type { Batch } from './batch.ts'
@@ -11,6 +11,8 @@ import { decide, explainStop } from './decide.ts'
 export interface Reachable {
   reach(signal: AbortSignal): Promise<CloudSession>
   lose(error: unknown): void
+  /** Asks the cloud anew who and where it is before anything else is sent. */
+  forget(): void
   worked(progress: Applied['progress']): void
 }
 
@@ -40,6 +42,7 @@ export interface DeliverOptions {
 export async function deliver(batch: Batch, options: DeliverOptions): Promise<Applied | null> {
   const { cloud, signal, patience, log, retryMs = 100, retryMaxMs = 15_000 } = options
   const waiting = AbortSignal.any([signal, patience])
+  let hasLookedAgain = false
   for (let attempt = 0; ; attempt += 1) {
     try {
       const session = await cloud.reach(waiting)
@@ -51,6 +54,11 @@ export async function deliver(batch: Batch, options: DeliverOptions): Promise<Ap
       signal.throwIfAborted()
       const outOfPatience = patience.aborted
       if (outOfPatience && error === patience.reason) return null
+      if (!hasLookedAgain && elsewhere.has(errorCode(error) ?? '')) {
+        hasLookedAgain = true
+        cloud.forget()
+        continue
+      }
       const decision = decide(error, { hasWorked: true })
       if (decision === 'stop') throw explainStop(error, 'cloud')
       log.warn({ err: error, decision, attempt, end: batch.end }, 'a batch did not get through')
@@ -66,6 +74,9 @@ export async function deliver(batch: Batch, options: DeliverOptions): Promise<Ap
 function alreadyThere(session: CloudSession): Applied {
   return { kind: 'applied', isNew: false, progress: session.progress, rows: 0, resolved: 0, quarantined: 0 }
 }
+
+/** The cloud is not where it was when we looked: the checks of a new connection say better what has happened to it. */
+const elsewhere: ReadonlySet<string> = new Set(['RELAY_GAP', 'RELAY_STOPPED', 'NOT_SET_UP'])
 
 /** How often the cloud may ask for more rows within one batch. */
 const maxRounds = 100

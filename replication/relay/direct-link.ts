@@ -15,6 +15,8 @@ export interface DirectLinkOptions {
   connectTimeoutMs?: number
   /** of one statement of a batch, which writes at most some thousand rows (default 60 s) */
   statementTimeoutMs?: number
+  /** who applies through it (default relay) */
+  side?: 'relay' | 'gateway'
 }
 
 /** How long the cloud may take for a question about itself; a dead link is noticed by it. */
@@ -46,6 +48,7 @@ export function openDirectLink(options: DirectLinkOptions): CloudLink {
       try {
         const outcome = await applyBatch(session, batch, {
           ...applyOptions,
+          side: options.side ?? 'relay',
           ...(statementTimeoutMs === undefined ? {} : { statementTimeoutMs }),
         })
         isBroken = false

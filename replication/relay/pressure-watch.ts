@@ -1,6 +1,7 @@
-import { errorCode, errorMessage } from '../../core/errors.ts'
 import type { Queryable } from '../../core/db.ts'
+import { errorCode, errorMessage } from '../../core/errors.ts'
 import type { Logger } from '../../core/log.ts'
+import { loadSql } from '../../core/sql.ts'
 import type { Pressure } from './flow.ts'
 import { askIngestToPause, withdrawPause } from './ingest-pause.ts'
 import type { Spool } from './spool/spool.ts'
@@ -21,6 +22,8 @@ export interface PressureWatchOptions {
   slot: string
   spool: Spool
   limits: WalLimits
+  /** RELAY_PRIMARY_DATA */
+  dataFolder?: string
   /** the verdict has changed what the flow does */
   onChange: () => void
   say: (text: string) => void
@@ -33,6 +36,7 @@ export class PressureWatch implements Pressure {
   #controller = new AbortController()
   #history: WalHistory = noWalHistory
   #facts: WalFacts | null = null
+  #walLsn: string | null = null
   #verdict: WalVerdict | null = null
   /** null until it is known what an earlier process has asked for */
   #isIngestPaused: boolean | null = null
@@ -59,6 +63,11 @@ export class PressureWatch implements Pressure {
     return this.#facts
   }
 
+  /** How far the primary's log was then. */
+  get walLsn(): string | null {
+    return this.#walLsn
+  }
+
   get verdict(): WalVerdict | null {
     return this.#verdict
   }
@@ -69,9 +78,12 @@ export class PressureWatch implements Pressure {
 
   /** Looks once. A primary that does not answer changes nothing: what it would say is not known. */
   async look(): Promise<void> {
-    const { primary, slot, spool, limits, log } = this.#options
+    const { primary, slot, spool, limits, log, dataFolder } = this.#options
     try {
-      const facts = { ...(await readWalBudget(primary, slot)), spool: await spool.space() }
+      const budget = await readWalBudget(primary, slot, dataFolder === undefined ? {} : { dataFolder })
+      const facts = { ...budget, spool: await spool.space() }
+      const { rows } = await primary.query<{ walLsn: string }>(loadSql('relay/wal-position'))
+      this.#walLsn = rows[0]?.walLsn ?? null
       const verdict = judgeWalBudget(facts, this.#history, limits)
       const before = this.#history.action
       this.#history = rememberWal(this.#history, facts, verdict)

@@ -4,7 +4,8 @@ import type { Delivered } from './flow.ts'
 import { startHealthServer, type HealthServer } from './health-server.ts'
 import { writeMemory, type StoredMemory } from './memory-file.ts'
 import { createRelayMetrics } from './metrics.ts'
-import { liveLine, stateOf, statusOf, type RelayView } from './relay-view.ts'
+import { progressLine, RowRate } from './progress-line.ts'
+import { stateOf, statusOf, type RelayView } from './relay-view.ts'
 import type { RelayOutcome, RunRelayOptions } from './run.ts'
 import { writeStatus, type RelayState, type RelayStatus } from './status-file.ts'
 import type { Transport } from './transport-choice.ts'
@@ -28,7 +29,7 @@ export class RelayMonitor {
   #written: StoredMemory | null = null
   #fileTrouble: string | null = null
   #counts = { batches: 0, rows: 0, resolved: 0, quarantined: 0, spooled: 0 }
-  #rate = { rows: 0, atMs: performance.now(), perSecond: 0 }
+  readonly #rate = new RowRate()
 
   constructor(options: RunRelayOptions, folder: string) {
     this.#options = options
@@ -116,17 +117,10 @@ export class RelayMonitor {
     while (!signal.aborted) {
       const view = this.#look()
       await this.#write(view)
-      this.#measure()
-      this.#options.onProgress?.(liveLine(this.status(view), this.#rate.perSecond))
+      const rate = this.#rate.at(performance.now(), this.#counts.rows)
+      this.#options.onProgress?.(progressLine(this.status(view), rate))
       await sleep(tickMs, signal).catch(() => undefined)
     }
-  }
-
-  #measure(): void {
-    const nowMs = performance.now()
-    const { rows } = this.#counts
-    const seconds = Math.max(0.001, (nowMs - this.#rate.atMs) / 1000)
-    this.#rate = { rows, atMs: nowMs, perSecond: (rows - this.#rate.rows) / seconds }
   }
 
   /** A disk that is full must not end the relay: it only shows nothing for a while. */

@@ -1,6 +1,11 @@
-import { formatBytes, formatDuration } from '../../core/amounts.ts'
 import { lsnBytesBetween } from '../../core/lsn.ts'
+import type { CloudSide } from './cloud-side.ts'
+import type { Flow } from './flow.ts'
+import type { Guard } from './guard.ts'
 import type { StoredMemory } from './memory-file.ts'
+import type { PressureWatch } from './pressure-watch.ts'
+import type { PrimarySide } from './primary-side.ts'
+import type { Spool } from './spool/spool.ts'
 import type { RelayState, RelayStatus } from './status-file.ts'
 import type { Transport } from './transport-choice.ts'
 import type { WalFacts, WalVerdict } from './wal-budget.ts'
@@ -25,6 +30,35 @@ export interface RelayView {
   isIngestPaused: boolean
   spool: RelayStatus['spool']
   memory: StoredMemory | null
+}
+
+/** What the parts of a relay say now. */
+export function viewOf(parts: {
+  primary: PrimarySide
+  cloud: CloudSide
+  guard: Guard
+  spool: Spool
+  watch: PressureWatch | null
+  flow: Flow | null
+}): RelayView {
+  const { primary, cloud, guard, spool, watch, flow } = parts
+  const { memory, slot } = guard
+  return {
+    nowMs: Date.now(),
+    isStopped: false,
+    isRunning: flow !== null,
+    transport: cloud.transport,
+    isCloudReached: cloud.session !== null || cloud.lastError === null,
+    isPrimaryReached: primary.lastError === null,
+    slot,
+    walLsn: watch?.walLsn ?? primary.facts?.walLsn ?? null,
+    cloudLsn: memory?.cloudLsn ?? null,
+    oldestWaitingAt: flow?.oldestWaitingAt ?? null,
+    wal: watch?.facts && watch.verdict ? { facts: watch.facts, verdict: watch.verdict } : null,
+    isIngestPaused: watch?.isIngestPaused ?? false,
+    spool: { batches: spool.batches, bytes: spool.bytes, firstAfter: spool.firstAfter, endLsn: spool.endLsn },
+    memory,
+  }
 }
 
 /** What the relay does, in one word; pure. */
@@ -77,22 +111,4 @@ export function statusOf(
     rows: since.rows,
     lastError: since.lastError,
   }
-}
-
-/** The line that a terminal shows: what it does, which way, rows a second, lag and spool. */
-export function liveLine(status: RelayStatus, rowsPerSecond: number): string {
-  const { lag, spool, slot } = status
-  const behind = [
-    lag.seconds === null ? null : formatDuration(lag.seconds * 1000),
-    lag.bytes === null ? null : formatBytes(lag.bytes),
-  ].filter((part) => part !== null)
-  const cut = slot?.secondsToCut ?? null
-  return [
-    `${status.state} (${status.transport ?? 'no way yet'})`,
-    `${Math.round(rowsPerSecond)} rows/s`,
-    ...(behind.length === 0 ? [] : [`behind ${behind.join(', ')}`]),
-    ...(spool.batches === 0 ? [] : [`spool ${formatBytes(spool.bytes)}`]),
-    ...(cut === null || cut > 24 * 3600 ? [] : [`the slot is cut in ${formatDuration(cut * 1000)}`]),
-    ...(status.isIngestPaused ? ['ingest waits'] : []),
-  ].join(' · ')
 }

@@ -18,6 +18,8 @@ export interface RunRelayOptions {
   maxSegments: number
   /** of the log budget, 0 to 1: from here on what cannot be delivered goes into the spool */
   walShare: number
+  /** RELAY_PRIMARY_DATA: where the primary's data is on this machine */
+  primaryDataFolder?: string
   /** rows that the cloud refuses are put aside */
   quarantine: boolean
   /** end when the cloud has everything that was committed at the start */

@@ -1,5 +1,4 @@
 import t, { type Test } from 'tap'
-import { createPool } from '../../core/db.ts'
 import { insertTalk, plant } from '../replication/support.ts'
 import { compareRows, passFence } from '../support/oracles/equality.ts'
 import { watchPair, type Watch } from '../support/oracles/watch.ts'
@@ -130,9 +129,7 @@ async function equalAfterRestart(t: Test, pair: RelayPair, watch: Watch): Promis
   await passFence(pair.primary, pair.cloud)
   t.same(await compareRows(pair.primary, pair.cloud), [])
   t.same(watch.sampler.violations, [])
-  t.match(await relay.terminate(), { code: 0 })
-  const after = createPool({ connectionString: pair.cloudUrl, applicationName: 'homeport test' })
-  const { rows } = await after.query('select state, stop_code from relay_progress')
-  await after.end()
+  const { rows } = await pair.cloud.query('select state, stop_code from relay_progress')
   t.same(rows, [{ state: 'following', stop_code: null }], 'the stop is forgotten')
+  t.match(await relay.terminate(), { code: 0 })
 }

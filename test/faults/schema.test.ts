@@ -11,21 +11,21 @@ const changes: { what: string; change: string; cloudToo: string; message: RegExp
     what: 'a new column at home only',
     change: 'alter table sources add column note text',
     cloudToo: 'alter table sources add column note text',
-    message: /sources\.note/,
+    message: /sources.*note/s,
     write: `update sources set note = 'new', views = coalesce(views, 0) + 1`,
   },
   {
     what: 'another type',
     change: 'alter table collection alter column documents type bigint',
     cloudToo: 'alter table collection alter column documents type bigint',
-    message: /collection\.documents.*bigint/,
+    message: /collection.*documents.*bigint/s,
     write: 'update collection set documents = 5000000000',
   },
   {
     what: 'another name',
     change: 'alter table sources rename column note to remark',
     cloudToo: 'alter table sources rename column note to remark',
-    message: /sources\.remark/,
+    message: /sources.*remark/s,
     write: `update sources set remark = 'newer', views = coalesce(views, 0) + 1`,
   },
 ]
@@ -44,6 +44,8 @@ t.test('a schema that no longer fits stops the relay with the difference', async
     await t.test(`${what}, under way`, async (t) => {
       const relay = startRelay(t, pair, { args: ['--json'] })
       await watch.write({ seed: 1, operations: 15 })
+      // What was written in the old shape is applied to the old shape.
+      await passFence(primary, cloud)
       await primary.query(change)
       await primary.query(write)
       await stopsWith(t, pair, relay, { code: 'SCHEMA_MISMATCH', message })
@@ -59,8 +61,8 @@ t.test('a schema that no longer fits stops the relay with the difference', async
   await t.test('the cloud first: nothing stops', async (t) => {
     const relay = startRelay(t, pair)
     await watch.write({ seed: 2, operations: 10 })
-    await cloud.query('alter table sources add column mood text')
     await passFence(primary, cloud)
+    await cloud.query('alter table sources add column mood text')
     await primary.query('alter table sources add column mood text')
     await primary.query(`update sources set mood = 'fine'`)
     await watch.judge(t, 'expanded')
@@ -78,6 +80,6 @@ t.test('a schema that no longer fits stops the relay with the difference', async
     await cloud.query('alter table lexicon add column weight real not null default 1')
     await cloud.query('alter table lexicon alter column weight drop default')
     const relay = startRelay(t, pair, { args: ['--json'] })
-    await stopsWith(t, pair, relay, { code: 'SCHEMA_MISMATCH', message: /lexicon\.weight/ })
+    await stopsWith(t, pair, relay, { code: 'SCHEMA_MISMATCH', message: /lexicon.*weight/s })
   })
 })

@@ -1,11 +1,11 @@
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { processIdentity } from '../../core/process-identity.ts'
 import { Cluster } from '../../ops/local/cluster.ts'
 import { resolveDataFolder } from '../../ops/local/data-folder.ts'
 import { withFileLock } from '../../ops/local/file-lock.ts'
 import { findPostgres } from '../../ops/local/find-postgres.ts'
-import { processIdentity } from '../../ops/local/processes.ts'
 import { clusterPair } from './clusters.ts'
 import { queryRows } from './databases.ts'
 

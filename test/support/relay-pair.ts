@@ -36,10 +36,9 @@ const password = `it's a "pass": %/?#`
 
 /** Two migrated databases, the second following the first by relay: set up and seeded by the real commands. */
 export async function createRelayPair(t: Test, options: RelayPairOptions = {}): Promise<RelayPair> {
-  const shared = await testClusters()
   // Roles go last, once nothing depends on them.
-  const atHome = namedRoles(t, options.primaryCluster ?? shared.primary, ['REPLICATION_DATABASE_URL'])
-  const inCloud = namedRoles(t, options.cloudCluster ?? shared.cloud, [
+  const atHome = namedRoles(t, 'primary', options.primaryCluster, ['REPLICATION_DATABASE_URL'])
+  const inCloud = namedRoles(t, 'cloud', options.cloudCluster, [
     'DATABASE_URL',
     'RELAY_DATABASE_URL',
     'GATEWAY_DATABASE_URL',
@@ -96,15 +95,16 @@ async function databaseOn(t: Test, where: 'primary' | 'cloud', own: Cluster | un
 /** Roles that do not exist yet, by setting, as URLs of a database; dropped after the test. */
 function namedRoles<Name extends string>(
   t: Test,
-  cluster: Cluster,
+  where: 'primary' | 'cloud',
+  own: Cluster | undefined,
   names: readonly Name[],
 ): (url: string) => Record<Name, string> {
   const roles = names.map((name) => [name, uniqueName(name.split('_')[0]?.toLowerCase() ?? '')] as const)
   t.teardown(async () => {
-    if (cluster.status() !== 'running') return
-    for (const [, role] of roles) {
-      await dropRole(cluster.superuserUrl(), role)
-    }
+    // A server of the test's own goes as a whole.
+    if (own !== undefined) return
+    const { [where]: cluster } = await testClusters()
+    for (const [, role] of roles) await dropRole(cluster.superuserUrl(), role)
   })
   return (url) => {
     const urls = roles.map(([name, role]) => {

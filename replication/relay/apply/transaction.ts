@@ -32,7 +32,10 @@ const ignore = (): void => undefined
 export function openTransaction(flight: Flight, context: ApplyContext): Promise<LockedProgress | null> {
   const { lease, lockTimeoutMs, statementTimeoutMs } = context
   flight.statement(loadSql('relay/begin'), [], ignore)
-  flight.statement(loadSql('relay/settings'), [`${lockTimeoutMs}ms`, `${statementTimeoutMs}ms`], ignore)
+  // As long as Postgres keeps it.
+  const name = `homeport applies ${lease.slot}`.slice(0, 63)
+  const settings = [`${lockTimeoutMs}ms`, `${statementTimeoutMs}ms`, name]
+  flight.statement(loadSql('relay/settings'), settings, ignore)
   const answer = flight
     .rows(loadSql('relay/lock-progress'), [lease.slot])
     .then(([row]) => readLockedProgress(row))

@@ -65,7 +65,7 @@ export async function copyRanges(options: CopyRangesOptions): Promise<void> {
 }
 
 async function work(options: CopyRangesOptions, queue: SeedRange[], signal: AbortSignal): Promise<void> {
-  const session = await orAborted(openSnapshotSession(options.primary, options.snapshot.name), signal)
+  const session = await openSnapshotSession(options.primary, options.snapshot.name, signal)
   try {
     for (let range = queue.shift(); range !== undefined; range = queue.shift()) {
       signal.throwIfAborted()

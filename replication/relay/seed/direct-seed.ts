@@ -15,11 +15,29 @@ type CopyRange = Parameters<SeedLink['copyRange']>[0]
  */
 export function directSeed(pool: pg.Pool): SeedLink {
   return {
-    begin: (options) => inTransaction(pool, (session) => begin(session, options)),
-    ranges: async (slot) => (await pool.query<SeedRange>(loadSql('relay/seed-ranges'), [slot])).rows,
-    copyRange: (options) => inTransaction(pool, (session) => copyRange(session, options), options.signal),
-    finish: (slot) => inTransaction(pool, (session) => finish(session, slot)),
+    begin: (options) => inTransaction(pool, (session) => begin(session, options), limited(longMs)),
+    ranges: (slot) =>
+      inSession(
+        pool,
+        async (session) => (await session.query<SeedRange>(loadSql('relay/seed-ranges'), [slot])).rows,
+        limited(shortMs),
+      ),
+    copyRange: async (options) => {
+      // It may fail before anybody reads it; the pipeline below reports that too.
+      options.rows.on('error', () => undefined)
+      return inTransaction(pool, (session) => copyRange(session, options), options.signal)
+    },
+    finish: (slot) => inTransaction(pool, (session) => finish(session, slot), limited(shortMs)),
   }
+}
+
+/** Emptying tables may wait for those who read them, and deletes row by row where others refer to them. */
+const longMs = 30 * 60_000
+/** A line that is dead says nothing; small questions are answered within this time, or asked again. */
+const shortMs = 60_000
+
+function limited(ms: number): AbortSignal {
+  return AbortSignal.timeout(ms)
 }
 
 async function begin(session: pg.ClientBase, { progress, ranges, empty }: Begin): Promise<void> {
@@ -50,9 +68,7 @@ async function emptyTables(session: pg.ClientBase, tables: readonly string[]): P
 }
 
 async function copyRange(session: pg.ClientBase, options: CopyRange): Promise<{ rows: number }> {
-  const { slot, range, columns, snapshotLsn, rows, signal } = options
-  // It may fail before anybody reads it; the pipeline below reports that too.
-  rows.on('error', () => undefined)
+  const { slot, range, columns, snapshotLsn, rows } = options
   const place = [slot, range.table, range.number]
   const found = await session.query<{ rows: string | null; isDone: boolean; isSeeding: boolean }>(
     loadSql('relay/seed-lock-range'),
@@ -75,8 +91,7 @@ async function copyRange(session: pg.ClientBase, options: CopyRange): Promise<{ 
       }),
     ),
   )
-  const copied = pipeline(rows, target)
-  await (signal === undefined ? copied : orAborted(copied, signal))
+  await pipeline(rows, target)
   await session.query(loadSql('relay/seed-record-range'), [...place, snapshotLsn, target.rowCount])
   return { rows: target.rowCount }
 }
@@ -112,24 +127,36 @@ async function finish(session: pg.ClientBase, slot: string): Promise<Progress> {
   return progress
 }
 
-async function inTransaction<T>(
+function inTransaction<T>(
   pool: pg.Pool,
   work: (session: pg.PoolClient) => Promise<T>,
   signal?: AbortSignal,
 ): Promise<T> {
-  const session = await pool.connect()
-  try {
-    signal?.throwIfAborted()
+  const transaction = async (session: pg.PoolClient): Promise<T> => {
     // In one message, because a limit on idle transactions counts from the first.
     await session.query(
       `begin; ${loadSql('relay/seed-session')}; ${loadSql('checks/no-transaction-timeout')}`,
     )
     const result = await work(session)
     await session.query('commit')
+    return result
+  }
+  return inSession(pool, transaction, signal)
+}
+
+async function inSession<T>(
+  pool: pg.Pool,
+  work: (session: pg.PoolClient) => Promise<T>,
+  signal?: AbortSignal,
+): Promise<T> {
+  const session = await pool.connect()
+  try {
+    const result = await (signal === undefined ? work(session) : orAborted(work(session), signal))
     session.release()
     return result
   } catch (error) {
-    // In the middle of a COPY nothing else can be said to the server; without its session it rolls back.
+    // In the middle of a COPY nothing else can be said to the server, and on a dead line nothing at all;
+    // without its session it rolls back.
     session.release(true)
     throw error
   }

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os'
 import type pg from 'pg'
-import { backoffMs, sleep } from '../../../core/backoff.ts'
+import { backoffMs, orAborted, sleep } from '../../../core/backoff.ts'
 import { createPool, type Queryable } from '../../../core/db.ts'
 import { errorMessage, HomeportError } from '../../../core/errors.ts'
 import type { PublishedTable } from '../../../core/published-tables.ts'
@@ -98,11 +98,13 @@ async function beginSeed(
     const { name, lsn } = snapshot
     const wanted = work.kind === 'start' ? [...readers.keys()] : work.tables
     const session = await openSnapshotSession(pool, name)
-    const ranges = await planRanges(
+    const planned = planRanges(
       session,
       wanted.flatMap((table) => readers.get(table) ?? []),
       options.size,
-    ).finally(() => session.release(true))
+    )
+    const { signal = new AbortController().signal } = options
+    const ranges = await orAborted(planned, signal).finally(() => session.release(true))
     const from = work.kind === 'start' ? { commitLsn: lsn, endLsn: lsn } : work.from
     const { systemIdentifier, timeline } = options.identity
     const empty = work.kind === 'start' ? work.empty : work.tables
@@ -146,7 +148,7 @@ async function copyAll(
       const before = tally.rangesCopied()
       try {
         const ranges = await cloud.ranges(slot)
-        tally.show(ranges)
+        tally.show(ranges.filter(({ table }) => isWanted(options.work, table)))
         const open = ranges.filter((range) => range.snapshotLsn === null)
         if (open.length === 0) {
           const progress = await cloud.finish(slot)
@@ -178,6 +180,10 @@ async function copyAll(
     tally.end()
     await snapshot?.close()
   }
+}
+
+function isWanted(work: SeedWork, table: string): boolean {
+  return work.kind !== 'tables' || work.tables.includes(table)
 }
 
 const passing = new Set(['SNAPSHOT_LOST', 'SEED_STALLED', 'RANGE_TAKEN'])

@@ -54,6 +54,8 @@ async function copyInto(options: FillOptions, planned: SeedWork): Promise<SeedPr
   let lease: TakenLease | undefined
   let hasBegun = false
   try {
+    // Before a slot is made that nobody would read: the gateway may not run yet, its role was made just now.
+    if (way.kind === 'gateway') await access.link.describe(options.slot)
     // A copy that was begun lets no relay write; only one that is complete may have one beside it.
     if (state !== null && state.state !== 'seeding') lease = await takeLease(access.link, state, what)
     // A relay may have moved the cloud on since the plan was made.

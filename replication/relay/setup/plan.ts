@@ -7,6 +7,9 @@ import { planDroppedKeys } from './foreign-keys.ts'
 import type { RelaySituation } from './situation.ts'
 import { planWriteRole } from './write-roles.ts'
 
+/** Where the relay asks ingest to wait; the migrations make it. */
+const pauseTable = 'ingest_pause'
+
 /** Everything that statements can put right, in order; the copy comes after them. */
 export function planRelaySetup(situation: RelaySituation, tables: readonly PublishedTable[]): Step[] {
   const { primary, cloud, writers, replicaRight } = situation
@@ -17,7 +20,9 @@ export function planRelaySetup(situation: RelaySituation, tables: readonly Publi
     ...planReplicationRole({
       ...situation.replicator,
       state: situation.replicatorState,
-      tables: names,
+      tables: [...names, pauseTable],
+      // The relay reads with this role, and asks ingest to wait.
+      writableTables: [pauseTable],
       pgvectorSchema: primary.facts.pgvectorSchema,
     }),
     ...planReaderRole({

@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { runProgram } from '../../../core/cli.ts'
+import { settings as known } from '../../../core/config.ts'
 import { opsCommands } from '../../../ops/commands/all.ts'
 
 const repository = fileURLToPath(new URL('../../..', import.meta.url))
@@ -14,13 +15,6 @@ export interface Outcome {
 
 type Settings = Readonly<Record<string, string>>
 
-const settingNames = [
-  'LOCAL_DATABASE_URL',
-  'PRODUCTION_DATABASE_URL',
-  'DATABASE_URL',
-  'REPLICATION_DATABASE_URL',
-]
-
 class Collected extends Writable {
   text = ''
   override _write(chunk: Buffer, _encoding: string, done: () => void): void {
@@ -31,7 +25,7 @@ class Collected extends Writable {
 
 /** Runs `ops ...` in this process, one at a time, with these settings and no others. */
 export async function ops(settings: Settings, ...argv: string[]): Promise<Outcome> {
-  for (const name of settingNames) delete process.env[name]
+  for (const name of Object.keys(known)) delete process.env[name]
   Object.assign(process.env, settings)
   const stdout = new Collected()
   const stderr = new Collected()

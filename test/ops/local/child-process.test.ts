@@ -4,8 +4,9 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
+import { processIdentity } from '../../../core/process-identity.ts'
 import { endLeftovers, startChild } from '../../../ops/local/child-process.ts'
-import { endProcess, processIdentity } from '../../../ops/local/processes.ts'
+import { endProcess } from '../../../ops/local/processes.ts'
 
 const environment = { PATH: process.env['PATH'] }
 

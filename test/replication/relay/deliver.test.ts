@@ -65,6 +65,9 @@ function scripted(answers: Answer[], ends: string[] = ['0/1000']) {
       session = null
       seen.lost.push(error)
     },
+    forget: () => {
+      session = null
+    },
     worked: (progress) => seen.worked.push(progress.endLsn),
   }
   return { cloud, seen }
@@ -118,6 +121,14 @@ t.test('what no repetition cures ends it', async (t) => {
     await t.rejects(run(cloud), { code: /POISON_ROW|CLOUD_REFUSED|UNEXPECTED/ })
     t.same(seen.lost, [])
   }
+})
+
+t.test('a cloud that is elsewhere than it was is looked at once more, then it ends', async (t) => {
+  const gap = new HomeportError('RELAY_GAP', 'x')
+  const moved = scripted([gap, applied])
+  t.equal(await run(moved.cloud), applied)
+  t.same(moved.seen.lost, [])
+  await t.rejects(run(scripted([gap, gap]).cloud), gap)
 })
 
 t.test('rows that the cloud lacks are fetched at home and handed over', async (t) => {

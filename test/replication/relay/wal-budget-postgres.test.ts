@@ -1,6 +1,9 @@
 import { statfsSync } from 'node:fs'
 import t from 'tap'
 import { connect } from '../../../core/db.ts'
+import { migrate } from '../../../core/migrate.ts'
+import { loadSql } from '../../../core/sql.ts'
+import { askIngestToPause } from '../../../replication/relay/ingest-pause.ts'
 import {
   judgeWalBudget,
   noWalHistory,
@@ -92,5 +95,15 @@ t.test('a real slot: the forecast says when it is cut off, and then it is', asyn
     const facts = await readWalBudget(db, 'homeport_unlimited')
     t.match(facts, { keepLimitBytes: null, safeWalBytes: null })
     t.match(judgeWalBudget({ ...facts, disk: null }, noWalHistory), { action: 'hold', message: /a guess/ })
+  })
+
+  await t.test('ingest waits for no slot that is lost: it holds no log back any more', async (t) => {
+    await migrate(cluster.superuserUrl())
+    const waits = async (): Promise<string[]> =>
+      (await db.query<{ slot: string }>(loadSql('ingest/pause'))).rows.map(({ slot }) => slot)
+    await askIngestToPause(db, 'homeport_budget', 'full')
+    t.strictSame(await waits(), [])
+    await askIngestToPause(db, 'homeport_unlimited', 'full')
+    t.strictSame(await waits(), ['homeport_unlimited'])
   })
 })

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { closeSync, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs'
 import { queryRows } from '../databases.ts'
 
@@ -16,6 +16,8 @@ interface Entry {
  * table `verifications`, in its own transaction, so both servers can be asked which ones they have.
  */
 export class Ledger {
+  /** Tells the rows of this ledger from those of others. */
+  readonly prefix = `operation ${randomBytes(4).toString('hex')}`
   readonly #file: string
   readonly #descriptor: number
   #last = 0
@@ -31,7 +33,7 @@ export class Ledger {
     const operation = this.#last
     const hash = payloadHash(payload)
     this.#write({ operation, payload: hash, outcome: 'info' })
-    return { operation, row: [`operation ${operation}`, hash] }
+    return { operation, row: [`${this.prefix} ${operation}`, hash] }
   }
 
   end(operation: number, outcome: Outcome): void {
@@ -67,8 +69,9 @@ function payloadHash(payload: string): string {
 export async function compareLedger(ledger: Ledger, url: string, side: string): Promise<string[]> {
   const rows = await queryRows<{ operation: number; hash: string }>(
     url,
-    `select substr(table_name, 11)::int as operation, row_count::text as hash
-     from verifications where table_name like 'operation %'`,
+    `select split_part(table_name, ' ', 3)::int as operation, row_count::text as hash
+     from verifications where table_name like $1 || ' %'`,
+    [ledger.prefix],
   )
   const has = new Map(rows.map((row) => [row.operation, row.hash]))
   const wrong: string[] = []

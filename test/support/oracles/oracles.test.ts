@@ -110,7 +110,7 @@ t.test('over a sound replication no oracle objects; each finds what is planted f
       'the cloud lost operation 3',
     ])
     await insert(rows[0]?.[0] ?? '', '5')
-    await insert('operation 9', '5')
+    await insert(`${ledger.prefix} 9`, '5')
     t.match((await compareLedger(ledger, cloudUrl, 'the cloud')).join(), /changed operation 1.*operation 9/)
   })
 

@@ -5,27 +5,36 @@ import { queryRows } from '../../../support/databases.ts'
 import { compareRows } from '../../../support/oracles/equality.ts'
 import { createFollowing, endLsn, insertSources } from './fixture.ts'
 
-t.test('every way of writing rows arrives: COPY, single statements, keys, TOAST, truncate, both formats', async (t) => {
-  for (const binary of [true, false]) {
-    const following = await createFollowing(t)
-    const { primary, cloud } = following
-    await insertSources(primary, 1, 3000)
-    await primary.query(`update sources set title = 'other', url = null where id % 7 = 0`)
-    await primary.query(`delete from sources where id % 11 = 0`)
-    await primary.query(`update sources set id = id + 100000 where id % 13 = 0`)
-    await primary.query(`update sources set visibility = 'private' where id % 5 = 0`)
-    await primary.query(`insert into lexicon select n, n from generate_series(1, 10) n`)
-    const applied = await following.follow({ binary })
-    t.match(applied, { kind: 'applied', isNew: true, resolved: 0, quarantined: 0, progress: { sequence: '1' } })
-    t.same(await compareRows(primary, cloud), [])
+t.test(
+  'every way of writing rows arrives: COPY, single statements, keys, TOAST, truncate, both formats',
+  async (t) => {
+    for (const binary of [true, false]) {
+      const following = await createFollowing(t)
+      const { primary, cloud } = following
+      await insertSources(primary, 1, 3000)
+      await primary.query(`update sources set title = 'other', url = null where id % 7 = 0`)
+      await primary.query(`delete from sources where id % 11 = 0`)
+      await primary.query(`update sources set id = id + 100000 where id % 13 = 0`)
+      await primary.query(`update sources set visibility = 'private' where id % 5 = 0`)
+      await primary.query(`insert into lexicon select n, n from generate_series(1, 10) n`)
+      const applied = await following.follow({ binary })
+      t.match(applied, {
+        kind: 'applied',
+        isNew: true,
+        resolved: 0,
+        quarantined: 0,
+        progress: { sequence: '1' },
+      })
+      t.same(await compareRows(primary, cloud), [])
 
-    await primary.query(`truncate lexicon`)
-    await primary.query(`insert into lexicon values (5, 6)`)
-    await primary.query(`update sources set visibility = 'public' where id % 5 = 0`)
-    await following.follow({ binary })
-    t.same(await compareRows(primary, cloud), [], binary ? 'as bytes' : 'as text')
-  }
-})
+      await primary.query(`truncate lexicon`)
+      await primary.query(`insert into lexicon values (5, 6)`)
+      await primary.query(`update sources set visibility = 'public' where id % 5 = 0`)
+      await following.follow({ binary })
+      t.same(await compareRows(primary, cloud), [], binary ? 'as bytes' : 'as text')
+    }
+  },
+)
 
 t.test('a value that was not sent stays as it is', async (t) => {
   const following = await createFollowing(t)
@@ -112,7 +121,10 @@ t.test('a batch that does not fit together is refused and changes nothing', asyn
   const headless = { ...first!, frames: first!.frames.slice(1) }
   await refused(following.batch([headless], before), /outside a transaction/)
   await refused(following.batch(transactions, before, { slot: 'another' }), /slot another/)
-  await refused(following.batch(transactions, before, { end: formatLsn(first!.commitLsn) }), /ends after the batch/)
+  await refused(
+    following.batch(transactions, before, { end: formatLsn(first!.commitLsn) }),
+    /ends after the batch/,
+  )
 })
 
 t.test('what is not published is not written, whatever a batch says', async (t) => {

@@ -82,7 +82,11 @@ t.test('values that were not sent are fetched at home', async (t) => {
     kind: 'needRows',
     requests: [{ table: 'segments', keyColumns: ['id'], keys: [['1'], ['2'], ['3'], ['4']] }],
   })
-  t.same((await cloud.query(`select from segments where speaker = 'Ann'`)).rows, [], 'nothing was applied yet')
+  t.same(
+    (await cloud.query(`select from segments where speaker = 'Ann'`)).rows,
+    [],
+    'nothing was applied yet',
+  )
   t.match(await applyFetching(following, batch), { kind: 'applied', resolved: 6 })
   t.same(await compareRows(primary, cloud), [])
   t.same(await conflicts(cloud), [
@@ -125,10 +129,18 @@ t.test('a key that somebody else wrote stops the relay', async (t) => {
     () => undefined,
     (thrown: Error) => thrown,
   )
-  t.match(error, { code: 'DUPLICATE_KEY', message: /^sources \(id 7\) .*sources_pkey/, hint: /look at the row/ })
+  t.match(error, {
+    code: 'DUPLICATE_KEY',
+    message: /^sources \(id 7\) .*sources_pkey/,
+    hint: /look at the row/,
+  })
   t.notMatch(JSON.stringify([error?.message, error?.stack]), /secret/, 'without a value of the row')
   t.equal((await cloud.query('select from sources')).rowCount, 1, 'nothing was applied')
-  await t.rejects(following.apply(batch, { quarantine: true }), { code: 'DUPLICATE_KEY' }, 'quarantine or not')
+  await t.rejects(
+    following.apply(batch, { quarantine: true }),
+    { code: 'DUPLICATE_KEY' },
+    'quarantine or not',
+  )
   await plant(cloud, 'delete from sources')
   t.match(await following.apply(batch), { isNew: true })
 

@@ -51,7 +51,8 @@ export interface BatchOptions extends Partial<BatchHeader> {
 export async function createFollowing(t: Test): Promise<Following> {
   const { primaryUrl, cloudUrl } = await createDatabasePair(t)
   const slot = uniqueName('relay')
-  for (const step of planPublication(publicationName, publishedTables, null)) await queryRows(primaryUrl, step.sql)
+  for (const step of planPublication(publicationName, publishedTables, null))
+    await queryRows(primaryUrl, step.sql)
   const [made] = await queryRows<{ start: string }>(
     primaryUrl,
     `select lsn::text as start from pg_create_logical_replication_slot($1, 'pgoutput')`,
@@ -107,7 +108,11 @@ export async function createFollowing(t: Test): Promise<Following> {
 }
 
 /** Applies, and answers what is asked for as often as it is. */
-export async function applyFetching(following: Following, batch: Batch, options: Options = {}): Promise<Applied> {
+export async function applyFetching(
+  following: Following,
+  batch: Batch,
+  options: Options = {},
+): Promise<Applied> {
   let outcome = await following.apply(batch, options)
   const fetched = [...(options.fetched ?? [])]
   for (let round = 0; outcome.kind === 'needRows' && round < 5; round += 1) {
@@ -217,7 +222,11 @@ function makeBatch(transactions: readonly SentTransaction[], options: MakeBatchO
       for (let part = 0; part < parts; part += 1) {
         const own = parts === 1 ? frames : frames.slice(part * framesPerPart, (part + 1) * framesPerPart)
         yield {
-          header: { ...header, part: header.part + part, isLastPart: header.isLastPart && part === parts - 1 },
+          header: {
+            ...header,
+            part: header.part + part,
+            isLastPart: header.isLastPart && part === parts - 1,
+          },
           frames: [...described, ...own],
         }
       }

@@ -59,7 +59,12 @@ t.test('quarantine puts it aside with both images, and the rest arrives', async 
   )
   const { rows } = await cloud.query<Quarantined>(readQuarantine)
   t.match(rows, [
-    { what: 'sources insert {17}', error_code: '23514', old_image: null, new_image: { id: 17, title: 'talk 17' } },
+    {
+      what: 'sources insert {17}',
+      error_code: '23514',
+      old_image: null,
+      new_image: { id: 17, title: 'talk 17' },
+    },
     { what: 'sources insert {5000}' },
     { what: 'sources insert {9999}' },
     {
@@ -69,7 +74,9 @@ t.test('quarantine puts it aside with both images, and the rest arrives', async 
       new_image: { id: 20_005, title: 'secret', visibility: 'public' },
     },
   ])
-  const exact = await cloud.query(`select from relay_quarantine where new_image ->> 'views' = '9223372036854775807'`)
+  const exact = await cloud.query(
+    `select from relay_quarantine where new_image ->> 'views' = '9223372036854775807'`,
+  )
   t.equal(exact.rowCount, 1, 'no number loses a digit')
 
   await primary.query(`update sources set title = 'better' where id in (17, 20005)`)

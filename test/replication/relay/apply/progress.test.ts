@@ -54,7 +54,10 @@ t.test('a batch is refused', async (t) => {
 t.test('an attempt holds only when the cloud is as it assumed', async (t) => {
   const settled = new Map([['sources', 0x2500n]])
   const verdict = { skipThrough: 0x2000n }
-  const found = (tables: ReadonlyMap<string, bigint>): LockedProgress => ({ ...locked('0/2000'), settled: tables })
+  const found = (tables: ReadonlyMap<string, bigint>): LockedProgress => ({
+    ...locked('0/2000'),
+    settled: tables,
+  })
   const assumed = { skipThrough: 0x2000n, settled }
   t.equal(isAsAssumed(assumed, verdict, found(settled)), true)
   t.equal(isAsAssumed(assumed, verdict, found(new Map())), false)

@@ -52,45 +52,53 @@ const rolesOfTriggers = `
   alter table lexicon enable always trigger see`
 
 for (const mayReplicate of [true, false]) {
-  t.test(`a plain role applies ${mayReplicate ? 'with' : 'without'} the right to switch triggers off`, async (t) => {
-    const following = await createFollowing(t)
-    const { primary, cloud, cloudUrl } = following
-    const role = await createApplyRole(t, cloudUrl)
-    if (mayReplicate) await queryRows(cloudUrl, `grant set on parameter session_replication_role to ${role.name}`)
-    else {
-      // What the setup does where nobody may grant it.
-      for (const [table, key] of [
-        ['segments', 'segments_source_id_visibility_fkey'],
-        ['segment_terms', 'segment_terms_segment_id_visibility_fkey'],
-      ]) {
-        await queryRows(cloudUrl, `alter table ${table} drop constraint ${key}`)
+  t.test(
+    `a plain role applies ${mayReplicate ? 'with' : 'without'} the right to switch triggers off`,
+    async (t) => {
+      const following = await createFollowing(t)
+      const { primary, cloud, cloudUrl } = following
+      const role = await createApplyRole(t, cloudUrl)
+      if (mayReplicate)
+        await queryRows(cloudUrl, `grant set on parameter session_replication_role to ${role.name}`)
+      else {
+        // What the setup does where nobody may grant it.
+        for (const [table, key] of [
+          ['segments', 'segments_source_id_visibility_fkey'],
+          ['segment_terms', 'segment_terms_segment_id_visibility_fkey'],
+        ]) {
+          await queryRows(cloudUrl, `alter table ${table} drop constraint ${key}`)
+        }
       }
-    }
-    await queryRows(cloudUrl, rolesOfTriggers)
-    await queryRows(cloudUrl, `alter role ${role.name} set synchronous_commit = off`)
-    await insertSources(primary, 1, 500)
-    await primary.query(
-      `insert into segments (id, source_id, visibility, ordinal, text, turns, engine) select n, n, 'public', 0, 'x', '[]', 'test' from generate_series(1, 300) n`,
-    )
-    await primary.query('insert into lexicon values (1, 1)')
-    await primary.query(`update segments set speaker = 'Ann' where id < 50`)
-    await primary.query(`delete from sources where id < 20`)
-    await primary.query(`truncate collection, tombstones`)
-    const applied = await applyAs(role.url, following, following.batch(await following.take(), following.before))
-    t.match(applied, { resolved: 0 })
-    t.same(await compareRows(primary, cloud), [], 'change numbers among them')
-    t.same(await queryRows(cloudUrl, 'select * from seen'), [
-      { role: mayReplicate ? 'replica' : 'origin', acting: 'on' },
-    ])
-    const pool = createPool({ connectionString: role.url, applicationName: 'homeport test' })
-    t.teardown(() => pool.end())
-    t.match(await describeCloud(pool, following.slot), {
-      synchronousCommit: 'off',
-      isReadOnly: false,
-      hasSession: true,
-      progress: { slot: following.slot },
-    })
-  })
+      await queryRows(cloudUrl, rolesOfTriggers)
+      await queryRows(cloudUrl, `alter role ${role.name} set synchronous_commit = off`)
+      await insertSources(primary, 1, 500)
+      await primary.query(
+        `insert into segments (id, source_id, visibility, ordinal, text, turns, engine) select n, n, 'public', 0, 'x', '[]', 'test' from generate_series(1, 300) n`,
+      )
+      await primary.query('insert into lexicon values (1, 1)')
+      await primary.query(`update segments set speaker = 'Ann' where id < 50`)
+      await primary.query(`delete from sources where id < 20`)
+      await primary.query(`truncate collection, tombstones`)
+      const applied = await applyAs(
+        role.url,
+        following,
+        following.batch(await following.take(), following.before),
+      )
+      t.match(applied, { resolved: 0 })
+      t.same(await compareRows(primary, cloud), [], 'change numbers among them')
+      t.same(await queryRows(cloudUrl, 'select * from seen'), [
+        { role: mayReplicate ? 'replica' : 'origin', acting: 'on' },
+      ])
+      const pool = createPool({ connectionString: role.url, applicationName: 'homeport test' })
+      t.teardown(() => pool.end())
+      t.match(await describeCloud(pool, following.slot), {
+        synchronousCommit: 'off',
+        isReadOnly: false,
+        hasSession: true,
+        progress: { slot: following.slot },
+      })
+    },
+  )
 }
 
 t.test('a right that is missing is named', async (t) => {
@@ -124,7 +132,10 @@ t.test('a policy that hides rows is an error, not rows that are missing', async 
   await primary.query('insert into lexicon values (1, 1)')
   await primary.query('delete from lexicon')
   const batch = following.batch(await following.take(), following.before)
-  await t.rejects(applyAs(role.url, following, batch), { code: 'CLOUD_FORBIDS', message: /row-level security/ })
+  await t.rejects(applyAs(role.url, following, batch), {
+    code: 'CLOUD_FORBIDS',
+    message: /row-level security/,
+  })
 })
 
 t.test('settings of the role do not reach the transaction', async (t) => {
@@ -145,7 +156,9 @@ t.test('settings of the role do not reach the transaction', async (t) => {
     await queryRows(cloudUrl, `alter role ${role.name} set ${setting}`)
   }
   await insertSources(primary, 1, 30)
-  await primary.query(`update sources set title = 'Tälk 😀 \\ ''', published_at = '2024-02-03 04:05:06.789012+02'`)
+  await primary.query(
+    `update sources set title = 'Tälk 😀 \\ ''', published_at = '2024-02-03 04:05:06.789012+02'`,
+  )
   const batch = following.batch(await following.take({ binary: false }), following.before)
   await applyAs(role.url, following, batch)
   t.same(await compareRows(primary, cloud), [])

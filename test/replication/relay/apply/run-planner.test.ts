@@ -92,7 +92,10 @@ t.test('runs keep their order', async (t) => {
     restartIdentity: false,
     commitLsn: 1n,
   }
-  t.equal(plan([insert, truncate, ...times(4, insert)]), 'insert lexicon, truncate lexicon,collection, copy 4')
+  t.equal(
+    plan([insert, truncate, ...times(4, insert)]),
+    'insert lexicon, truncate lexicon,collection, copy 4',
+  )
 })
 
 t.test('only whole rows of bytes go through COPY', async (t) => {
@@ -109,7 +112,13 @@ t.test('only whole rows of bytes go through COPY', async (t) => {
 
 t.test('runs are counted when they are complete', async (t) => {
   const nothing = (): void => undefined
-  const sink: RunSink = { row: nothing, copyBegin: nothing, copyRow: nothing, copyEnd: nothing, truncate: nothing }
+  const sink: RunSink = {
+    row: nothing,
+    copyBegin: nothing,
+    copyRow: nothing,
+    copyEnd: nothing,
+    truncate: nothing,
+  }
   const planner = new RunPlanner(sink, undefined, { minCopyRows: 3, maxCopyRows: 5 })
   const counts = [...times(4, insert), change('update', lexicon), change('update', lexicon)].map((one) => {
     planner.add(one)

@@ -49,7 +49,11 @@ const cases: readonly { name: string; home?: string; cloud?: string; says: RegEx
     cloud: 'alter table lexicon add column owner text not null',
     says: /lexicon\.owner \(text\) exists in the cloud only, and needs a value/,
   },
-  { name: 'a table that the cloud lacks', cloud: 'drop table lexicon', says: /the cloud has no table lexicon/ },
+  {
+    name: 'a table that the cloud lacks',
+    cloud: 'drop table lexicon',
+    says: /the cloud has no table lexicon/,
+  },
   {
     name: 'a key that the cloud lacks',
     cloud: 'alter table lexicon drop constraint lexicon_pkey',
@@ -111,16 +115,19 @@ t.test('pgvector may lie in another schema', async (t) => {
   t.same(await compareRows(primary, cloud), [])
 })
 
-t.test('a table may change between two transactions of one batch, where the cloud changed first', async (t) => {
-  const following = await createFollowing(t)
-  const { primary, cloud, primaryUrl, cloudUrl } = following
-  await primary.query('insert into lexicon select n, n from generate_series(1, 20) n')
-  await queryRows(cloudUrl, 'alter table lexicon add column note text')
-  await queryRows(primaryUrl, 'alter table lexicon add column note text')
-  await primary.query(`insert into lexicon select n, n, 'b' from generate_series(21, 40) n`)
-  await queryRows(primaryUrl, 'alter table lexicon drop column note')
-  await primary.query('insert into lexicon select n, n from generate_series(41, 60) n')
-  await following.follow()
-  t.same(await compareRows(primary, cloud), [])
-  t.equal((await cloud.query(`select from lexicon where note = 'b'`)).rowCount, 20)
-})
+t.test(
+  'a table may change between two transactions of one batch, where the cloud changed first',
+  async (t) => {
+    const following = await createFollowing(t)
+    const { primary, cloud, primaryUrl, cloudUrl } = following
+    await primary.query('insert into lexicon select n, n from generate_series(1, 20) n')
+    await queryRows(cloudUrl, 'alter table lexicon add column note text')
+    await queryRows(primaryUrl, 'alter table lexicon add column note text')
+    await primary.query(`insert into lexicon select n, n, 'b' from generate_series(21, 40) n`)
+    await queryRows(primaryUrl, 'alter table lexicon drop column note')
+    await primary.query('insert into lexicon select n, n from generate_series(41, 60) n')
+    await following.follow()
+    t.same(await compareRows(primary, cloud), [])
+    t.equal((await cloud.query(`select from lexicon where note = 'b'`)).rowCount, 20)
+  },
+)

@@ -20,7 +20,9 @@ async function copyHalf({ primary, cloud }: Following, half: number): Promise<st
       `select coalesce(json_agg(t), '[]')::text as all from ${name} t where ${filter ?? 'true'} and ${condition}`,
     )
     const literal = `'${(rows[0]?.all ?? '[]').replaceAll("'", "''")}'`
-    await cloud.query(`${plain} insert into ${name} select * from json_populate_recordset(null::${name}, ${literal}); commit`)
+    await cloud.query(
+      `${plain} insert into ${name} select * from json_populate_recordset(null::${name}, ${literal}); commit`,
+    )
   }
   return at[0]?.lsn ?? ''
 }
@@ -122,5 +124,7 @@ t.test('a copy that is ahead of a unique key', async (t) => {
 })
 
 async function copyModels(cloud: pg.Pool, json: string): Promise<void> {
-  await cloud.query(`${plain} insert into models select * from json_populate_recordset(null::models, '${json}'); commit`)
+  await cloud.query(
+    `${plain} insert into models select * from json_populate_recordset(null::models, '${json}'); commit`,
+  )
 }

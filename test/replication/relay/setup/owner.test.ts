@@ -25,15 +25,23 @@ async function createProvidedCloud(t: Test): Promise<string> {
   return ownerUrl
 }
 
+function createProvidedPair(t: Test): Promise<RelaySetup> {
+  return createRelaySetup(t, {
+    databases: async () => ({
+      primaryUrl: await createDatabase(t, 'primary'),
+      cloudUrl: await createProvidedCloud(t),
+    }),
+  })
+}
+
 const foreignKeys = `select conname::text as name, pg_get_constraintdef(oid) as definition from pg_constraint
   where contype = 'f' and conrelid = any (array['segments', 'segment_terms', 'model_terms', 'embeddings']::regclass[]) order by 1`
 
 t.test(
   'an owner that is no superuser: foreign keys go, the relay can be set up, and teardown brings them back',
   async (t) => {
-    const primaryUrl = await createDatabase(t, 'primary')
-    const cloudUrl = await createProvidedCloud(t)
-    const pair: RelaySetup = await createRelaySetup(t, { urls: { primaryUrl, cloudUrl } })
+    const pair = await createProvidedPair(t)
+    const { primaryUrl, cloudUrl } = pair
     await fillTalks(pair.primary, 1, 100)
     const before = await queryRows(cloudUrl, foreignKeys)
     t.ok(before.length >= 4)
@@ -66,9 +74,8 @@ t.test(
 )
 
 t.test('a superuser let the roles set it: the foreign keys stay', async (t) => {
-  const primaryUrl = await createDatabase(t, 'primary')
-  const cloudUrl = await createProvidedCloud(t)
-  const pair = await createRelaySetup(t, { urls: { primaryUrl, cloudUrl } })
+  const pair = await createProvidedPair(t)
+  const { cloudUrl } = pair
   await pair.setUp({ dryRun: true })
   const { cloud } = await testClusters()
   const superuserUrl = cloud.superuserUrl(new URL(cloudUrl).pathname.slice(1))

@@ -27,7 +27,7 @@ export const log = createLog({ name: 'test', level: 'silent' })
 /** Two migrated databases as superuser, and URLs with the names of four roles; the roles are dropped after the test. */
 export async function createRelayUrls(
   t: Test,
-  options: { password?: string; urls?: { primaryUrl: string; cloudUrl: string } } = {},
+  options: { password?: string; databases?: () => Promise<{ primaryUrl: string; cloudUrl: string }> } = {},
 ): Promise<RelayUrls> {
   const { password = `it's a "pass": %/?#` } = options
   const names = {
@@ -44,7 +44,7 @@ export async function createRelayUrls(
       await dropRole(clusters.cloud.superuserUrl(), role)
     }
   })
-  const { primaryUrl, cloudUrl } = options.urls ?? (await createDatabasePair(t))
+  const { primaryUrl, cloudUrl } = await (options.databases ?? (() => createDatabasePair(t)))()
   return {
     primaryUrl,
     cloudUrl,
@@ -61,6 +61,8 @@ export function setupOptions(urls: RelayUrls): RelaySetupOptions {
 }
 
 export interface RelaySetup extends RelayUrls {
+  /** by themselves, to hand to another process */
+  urls: RelayUrls
   primary: pg.Pool
   cloud: pg.Pool
   /** runs a setup again */
@@ -80,6 +82,7 @@ export async function createRelaySetup(
   }
   return {
     ...urls,
+    urls,
     primary: open(urls.primaryUrl),
     cloud: open(urls.cloudUrl),
     setUp: (more = {}) => setupRelay({ ...setupOptions(urls), ...more }),

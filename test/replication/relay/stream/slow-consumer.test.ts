@@ -38,11 +38,10 @@ t.test('a consumer slower than wal_sender_timeout stays connected, and the slot 
   // Twenty times what may lie here: the server cannot send it all.
   await write(primary, 60)
   await until(async () => stream.queuedBytes > 256 * 1024)
-  const queued = stream.queuedBytes
   await sleep(senderTimeoutSeconds * 3_000)
   t.equal(await slotReader(primary.url, primary.slot), reader, 'the same session, three timeouts later')
   t.equal(await primary.slotLsn(), before)
-  t.ok(stream.queuedBytes <= queued + 300_000, `${stream.queuedBytes} bytes wait, the rest is not read`)
+  t.ok(stream.queuedBytes < 1_000_000, `${stream.queuedBytes} bytes wait, the rest is not read`)
   const ids = await takeRows(stream, 6_000)
   t.same(
     ids,
