@@ -27,7 +27,19 @@ export function judgeExisting(existing: Existing): Finding[] {
       fix: `drop publication ${publicationName}, then ops setup-replication`,
     })
   }
-  if (existing.subscription === null) return findings
+  const slot = existing.slots.find((one) => one.name === existing.slot)
+  if (existing.subscription === null) {
+    if (slot?.active === true) {
+      findings.push({
+        code: 'SLOT_HELD',
+        side: 'primary',
+        severity: 'error',
+        message: `the slot ${existing.slot} is read by process ${slot.activePid ?? 'unknown'}, and no subscription of this cloud does`,
+        fix: `stop that process; on the primary: select pg_terminate_backend(${slot.activePid ?? 'PID'})`,
+      })
+    }
+    return findings
+  }
   if (!existing.subscription.publications.includes(publicationName)) {
     findings.push({
       code: 'SUBSCRIPTION_FOREIGN',
@@ -37,7 +49,6 @@ export function judgeExisting(existing: Existing): Finding[] {
       fix: again,
     })
   }
-  const slot = existing.slots.find((one) => one.name === existing.slot)
   if (slot === undefined || slot.walStatus === 'lost') {
     findings.push({
       code: 'SLOT_LOST',

@@ -10,7 +10,8 @@ export function registerProblems(app: FastifyInstance): void {
     // The driver's text may quote a value: the answer's says as much as may be said.
     const { code, detail, status } = answer
     const about = { code, detail, status, cause: errorCode(error) }
-    if (status >= 500) request.log.error({ ...about, stack: stackOf(error) }, 'request failed')
+    const stack = code === 'INTERNAL' ? stackOf(error) : undefined
+    if (status >= 500) request.log.error({ ...about, stack }, 'request failed')
     else if (answer.retry === 'stop') request.log.warn(about, 'request failed')
     if (answer.status === 503) reply.header('retry-after', '1')
     return sendProblem(reply, answer)

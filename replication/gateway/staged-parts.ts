@@ -40,6 +40,7 @@ export async function hasParts(
   batchEnd: string,
   digests: readonly string[],
 ): Promise<boolean> {
+  if (digests.length === 0) return true
   const { rows } = await db.query<{ part: number; digest: string }>(loadSql('gateway/staged-parts'), [
     lease.slot,
     lease.epoch,
@@ -79,6 +80,8 @@ export function batchOf(
   }
 }
 
+const sliceBytes = 1024 * 1024
+
 async function readPart(
   db: PartsDatabase,
   lease: Lease,
@@ -86,11 +89,22 @@ async function readPart(
   number: number,
   digest: string,
 ): Promise<Buffer> {
-  const values = [lease.slot, lease.epoch, batchEnd, number]
-  const { rows } = await db.query<{ content: Buffer }>(loadSql('gateway/read-part'), values)
-  const content = rows[0]?.content
-  if (content !== undefined && partDigest(content) === digest) return content
-  throw partsMissing()
+  const place = [lease.slot, lease.epoch, batchEnd, number]
+  const content = []
+  for (let from = 0, length = 1; from < length; from += sliceBytes) {
+    const { rows } = await db.query<{ length: number; slice: Buffer }>(loadSql('gateway/read-part'), [
+      ...place,
+      from + 1,
+      sliceBytes,
+    ])
+    const found = rows[0]
+    if (found === undefined) throw partsMissing()
+    length = found.length
+    content.push(found.slice)
+  }
+  const encoded = Buffer.concat(content)
+  if (partDigest(encoded) !== digest) throw partsMissing()
+  return encoded
 }
 
 /** Answered when the parts must come again; the link does that by itself. */

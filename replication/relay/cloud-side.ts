@@ -4,7 +4,7 @@ import { errorMessage, type HomeportError } from '../../core/errors.ts'
 import type { Logger } from '../../core/log.ts'
 import { parseLsn } from '../../core/lsn.ts'
 import type { CloudDescription, CloudLink, Lease, LeaseRequest, Progress } from './cloud-link.ts'
-import { decide, explainStop, isRefusal } from './decide.ts'
+import { decide, explainStop, isRefusal, nameRefusal } from './decide.ts'
 import {
   afterFailure,
   afterProbe,
@@ -109,7 +109,8 @@ export class CloudSide {
         return await orAborted(this.#connecting, signal)
       } catch (error) {
         signal.throwIfAborted()
-        if (this.#isFinal(error, transport)) throw explainStop(error, 'cloud')
+        if (this.#isFinal(error, transport))
+          throw nameRefusal(explainStop(error, 'cloud'), settingOf[transport])
         this.lose(error, transport)
       }
       const { retryMs = 250, retryMaxMs = 15_000 } = this.#options
@@ -233,6 +234,12 @@ export class CloudSide {
     if (described.progress === null && described.slot !== this.#slot)
       described = await link.describe(described.slot)
     this.#described = { link, progress: described.progress }
+    if (!described.hasSession) {
+      log.warn(
+        { transport },
+        'a transaction pooler is in the way; that works, and the server itself is quicker',
+      )
+    }
     await check(described)
     this.#slot = described.slot
     const session: CloudSession = { link, ...(await link.acquire(leaseRequest(described.slot))) }
@@ -250,6 +257,8 @@ export class CloudSide {
     return session
   }
 }
+
+const settingOf = { direct: 'RELAY_DATABASE_URL', gateway: 'PRODUCTION_API_URL' } as const
 
 /** No slot of ours has this name. */
 const unknownSlot = 'homeport'

@@ -69,6 +69,16 @@ export function isRefusal(error: unknown): boolean {
   return code !== undefined && (/^28|^3D000/.test(code) || certificateCodes.test(code))
 }
 
+/** A refusal as the mistake in a setting that it is where nothing has worked yet; every other error as it was. */
+export function nameRefusal(error: HomeportError, setting: string): HomeportError {
+  if (!isRefusal(error) || error.code === 'GATEWAY_REFUSED') return error
+  return new HomeportError(error.code, `${setting}: ${error.message}`, {
+    hint: (error.hint ?? 'correct the URL').replace('the URL', setting),
+    exitCode: 2,
+    cause: error.cause,
+  })
+}
+
 /**
  * The error the process ends with. An error of ours stays as it is; one of a server is named by its
  * SQLSTATE, and by its text only where that names objects and never values.

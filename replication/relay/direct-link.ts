@@ -13,7 +13,7 @@ export interface DirectLinkOptions {
   applicationName?: string
   /** default 10 s */
   connectTimeoutMs?: number
-  /** of one statement of a batch, which writes at most some thousand rows (default 60 s) */
+  /** of one statement of a batch, which writes at most some hundred rows (default 60 s) */
   statementTimeoutMs?: number
   /** who applies through it (default relay) */
   side?: 'relay' | 'gateway'

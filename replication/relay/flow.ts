@@ -6,8 +6,7 @@ import { parseLsn } from '../../core/lsn.ts'
 import type { Batch } from './batch.ts'
 import { firstSize, nextSize, sizeFor, type BatchSize } from './batch-size.ts'
 import type { Applied } from './cloud-link.ts'
-import type { CloudSide } from './cloud-side.ts'
-import { deliver, type DeliverOptions } from './deliver.ts'
+import { deliver, type DeliverOptions, type Reachable } from './deliver.ts'
 import { countRows, type CountedBatch } from './row-counts.ts'
 import type { Spool } from './spool/spool.ts'
 import type { ReplicationStream } from './stream/replication-stream.ts'
@@ -41,7 +40,7 @@ export interface FlowEvents {
 }
 
 export interface FlowOptions {
-  cloud: CloudSide
+  cloud: Reachable & { readonly transport: Transport }
   spool: Spool
   pressure: Pressure
   /** opens the stream again where it ended; rejects with what stops the relay, or when reading ends */
@@ -56,6 +55,9 @@ export interface FlowOptions {
   events: FlowEvents
   log: Logger
 }
+
+/** After this a spool that took nothing is asked again. */
+const spoolRetryMs = 30_000
 
 /**
  * Moves batches from the stream to the cloud, in order. While the cloud is away they wait in the primary's log;
@@ -178,7 +180,9 @@ export class Flow {
     while (!stopping.aborted) {
       if (spool.isEmpty && pressure.isUrgent && (await this.#append(batch))) return this.#acknowledge(batch)
       if (spool.isEmpty) {
-        const patience = AbortSignal.any([stopping, pressure.signal])
+        // There is no hurry to give it to a spool that takes nothing.
+        const hurry = this.#spoolTrouble === null ? pressure.signal : AbortSignal.timeout(spoolRetryMs)
+        const patience = AbortSignal.any([stopping, hurry])
         if ((await this.#deliver(batch, 'stream', patience)) !== null) return this.#acknowledge(batch)
       }
       if (pressure.isOn && (await this.#append(batch))) return this.#acknowledge(batch)
@@ -189,6 +193,7 @@ export class Flow {
 
   async #acknowledge(batch: Batch): Promise<void> {
     this.#durableLsn = batch.end
+    this.#spoolTrouble = null
     this.#stream.ackDurable(batch.end)
     await failpoint('relay.after-ack')
     this.wake()

@@ -15,21 +15,19 @@ export class CloudRefusal extends Error {
 }
 
 /**
- * The body of a good answer, parsed; undefined where there is none. Anything else becomes the error that happened in
- * the gateway, under the same code.
+ * The body of a good answer, parsed, which has this field; undefined where none is due (null). Anything else becomes
+ * the error that happened in the gateway, under the same code.
  *
  * @throws HomeportError GATEWAY_REFUSED when the key is not good (enough), or no gateway answers there.
  * @throws HomeportError GATEWAY_UNREACHABLE when it is busy, or a proxy answers for it.
  * @throws HomeportError of the gateway, CloudRefusal.
  */
-export function readGatewayAnswer(where: string, answer: GatewayAnswer): unknown {
+export function readGatewayAnswer(where: string, answer: GatewayAnswer, field: string | null): unknown {
   const { status } = answer
-  if (status === 204) return undefined
-  if (status === 200 || status === 202) {
-    const body = parse(answer)
-    if (body !== undefined) return body
-  }
-  throw errorOf(where, answer)
+  if (status === 204 && field === null) return undefined
+  const body = status === 200 || status === 202 ? parse(answer) : undefined
+  if (body === undefined || field === null || !(field in body)) throw errorOf(where, answer)
+  return body
 }
 
 /** Codes of the gateway itself that say: not now. */
@@ -42,6 +40,7 @@ function errorOf(where: string, answer: GatewayAnswer): Error {
   const detail = typeof found?.['detail'] === 'string' ? found['detail'] : ''
   const hint = typeof found?.['hint'] === 'string' ? found['hint'] : undefined
   if (status === 401 || status === 403) return refused(where, status, detail)
+  if (code === undefined && status === 413) return tooLargeOnTheWay(where)
   if (code === undefined || code === 'NOT_FOUND') {
     return [408, 429, 500, 502, 503, 504].includes(status)
       ? unreachable(where, `something before it answers with ${status}`)
@@ -75,6 +74,16 @@ function noGateway(where: string, status: number): HomeportError {
         ? 'put the address it sends to into PRODUCTION_API_URL: a key is not carried on by itself'
         : 'PRODUCTION_API_URL is the address of ops gateway, not of the api',
       exitCode: 2,
+    },
+  )
+}
+
+function tooLargeOnTheWay(where: string): HomeportError {
+  return new HomeportError(
+    'BODY_TOO_LARGE',
+    `something before the gateway at ${where} takes smaller requests only`,
+    {
+      hint: 'raise its limit to 64 MB (nginx: client_max_body_size 64m)',
     },
   )
 }

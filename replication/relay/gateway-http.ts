@@ -17,6 +17,8 @@ export interface GatewayHttpOptions {
   retries: number
   /** a connection on which nothing moves for so long is broken */
   silenceMs: number
+  /** a request that takes longer is given up, however much moves; not one whose body is a stream */
+  deadlineMs: number
   /** plain HTTP to other machines too */
   allowPlain: boolean
 }
@@ -66,7 +68,7 @@ export function openGatewayHttp(options: GatewayHttpOptions): GatewayHttp {
 
   async function send(wanted: GatewayRequest): Promise<GatewayAnswer> {
     return repeated(wanted.signal, async () => {
-      const { signal, release } = begin(wanted.signal)
+      const { signal, release } = begin(wanted.signal, options.deadlineMs)
       try {
         const { body } = wanted
         const request = open(wanted, kept, {
@@ -115,8 +117,13 @@ export function openGatewayHttp(options: GatewayHttpOptions): GatewayHttp {
     kept.destroy()
   }
 
-  function begin(outer: AbortSignal | undefined): { signal: AbortSignal; release: () => void } {
+  function begin(
+    outer: AbortSignal | undefined,
+    deadlineMs?: number,
+  ): { signal: AbortSignal; release: () => void } {
     const inner = new AbortController()
+    const late = (): void => inner.abort(timedOut('the answer took too long'))
+    const timer = deadlineMs === undefined ? undefined : setTimeout(late, deadlineMs)
     const stop = (): void => inner.abort(outer?.aborted === true ? outer.reason : closed.signal.reason)
     const signals = [closed.signal, ...(outer === undefined ? [] : [outer])]
     for (const signal of signals) {
@@ -125,7 +132,10 @@ export function openGatewayHttp(options: GatewayHttpOptions): GatewayHttp {
     }
     return {
       signal: inner.signal,
-      release: () => signals.forEach((signal) => signal.removeEventListener('abort', stop)),
+      release: () => {
+        clearTimeout(timer)
+        for (const signal of signals) signal.removeEventListener('abort', stop)
+      },
     }
   }
 
@@ -164,6 +174,10 @@ export function openGatewayHttp(options: GatewayHttpOptions): GatewayHttp {
       if (signal.aborted) stop()
       const [response] = (await once(request, 'response')) as [IncomingMessage]
       return await readAnswer(response)
+    } catch (error) {
+      // Once the answer has begun, its end says only that it was cut off.
+      signal.throwIfAborted()
+      throw error
     } finally {
       clearTimeout(timer)
       signal.removeEventListener('abort', stop)

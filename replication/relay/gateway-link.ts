@@ -1,5 +1,4 @@
-import { promisify } from 'node:util'
-import { gzip } from 'node:zlib'
+import { createGzip } from 'node:zlib'
 import { HomeportError } from '../../core/errors.ts'
 import type { Logger } from '../../core/log.ts'
 import {
@@ -36,14 +35,17 @@ export interface GatewayLinkOptions {
   retries?: number
   /** a connection on which nothing moves for so long is broken (default 60 s; the gateway answers within 20) */
   silenceMs?: number
+  /** one request, however much moves (default 15 min) */
+  deadlineMs?: number
   /** plain HTTP to other machines too */
   allowPlain?: boolean
 }
 
-/** Asks one thing of the gateway and returns the answer's body. @throws as readGatewayAnswer. */
-export type AskGateway = <Answer>(request: GatewayRequest) => Promise<Answer>
-
-const compress = promisify(gzip)
+/** Asks one thing of the gateway and returns the answer's body, by a field that it has. @throws as readGatewayAnswer. */
+export type AskGateway = <Answer>(
+  request: GatewayRequest,
+  field: (keyof Answer & string) | null,
+) => Promise<Answer>
 
 /**
  * The cloud through the gateway. Every operation may be repeated, and is, a few times, when the connection breaks.
@@ -58,28 +60,25 @@ export function openGatewayLink(options: GatewayLinkOptions): CloudLink {
     connectTimeoutMs: options.connectTimeoutMs ?? 30_000,
     retries: options.retries ?? 3,
     silenceMs: options.silenceMs ?? 60_000,
+    deadlineMs: options.deadlineMs ?? 900_000,
     allowPlain: options.allowPlain ?? false,
   })
-  const ask: AskGateway = async <Answer>(request: GatewayRequest) =>
-    readGatewayAnswer(http.where, await http.send(request)) as Answer
-  const post = async <Answer>(path: string, body: unknown): Promise<Answer> =>
-    ask<Answer>({ method: 'POST', path, body: asJson(body) })
+  const ask: AskGateway = async <Answer>(request: GatewayRequest, field: string | null) =>
+    readGatewayAnswer(http.where, await http.send(request), field) as Answer
+  const post = (path: string, body: unknown): GatewayRequest => ({ method: 'POST', path, body: asJson(body) })
 
   return {
     name: 'gateway',
-    describe: (slot) => ask<CloudDescription>({ method: 'GET', path: paths.cloud, query: { slot } }),
-    acquire: (request) => post<{ lease: Lease; progress: Progress }>(paths.lease, request),
-    renew: (lease) => post<void>(paths.renewal, { lease }),
+    describe: (slot) =>
+      ask<CloudDescription>({ method: 'GET', path: paths.cloud, query: { slot } }, 'tables'),
+    acquire: (request) => ask<{ lease: Lease; progress: Progress }>(post(paths.lease, request), 'lease'),
+    renew: (lease) => ask<void>(post(paths.renewal, { lease }), null),
     apply: createApply(ask),
     async readProgress(slot) {
-      const answer = await ask<{ progress: Progress | null }>({
-        method: 'GET',
-        path: paths.progress,
-        query: { slot },
-      })
-      return answer.progress
+      const request = { method: 'GET', path: paths.progress, query: { slot } } as const
+      return (await ask<{ progress: Progress | null }>(request, 'progress')).progress
     },
-    report: (lease, report) => post<void>(paths.report, { lease, report }),
+    report: (lease, report) => ask<void>(post(paths.report, { lease, report }), null),
     seed: gatewaySeed(http, ask),
     close: () => Promise.resolve(http.close()),
   }
@@ -139,17 +138,17 @@ function createApply(ask: AskGateway): CloudLink['apply'] {
     { signal, onBytes }: ApplyOptions,
   ): Promise<Exclude<BatchAnswer, { kind: 'working' }>> {
     const { slot } = instructions.lease
-    const bytes = await compress(Buffer.concat([encodeEnvelopeHead(instructions), encoded]), { level: 1 })
+    const bytes = await compress([encodeEnvelopeHead(instructions), encoded])
     const send = async (): Promise<BatchAnswer> => {
       const body = { type: mediaTypes.batch, encoding: 'gzip', bytes } as const
-      const answer = await ask<BatchAnswer>({ method: 'POST', path: paths.batches, body, signal })
+      const answer = await ask<BatchAnswer>({ method: 'POST', path: paths.batches, body, signal }, 'kind')
       onBytes?.(bytes.length)
       return answer
     }
     let answer = await send()
     while (answer.kind === 'working') {
       const query = { slot, batch: answer.batch }
-      answer = await ask<BatchAnswer>({ method: 'GET', path: paths.batches, query, signal }).catch(
+      answer = await ask<BatchAnswer>({ method: 'GET', path: paths.batches, query, signal }, 'kind').catch(
         (error: unknown) => {
           // The gateway was started again meanwhile, or another one answers.
           if (error instanceof HomeportError && error.code === 'BATCH_UNKNOWN') return send()
@@ -159,6 +158,16 @@ function createApply(ask: AskGateway): CloudLink['apply'] {
     }
     return answer
   }
+}
+
+/** Pieces as one gzip, without a copy of them in one piece. */
+async function compress(pieces: readonly Buffer[]): Promise<Buffer> {
+  const packed = createGzip({ level: 1, chunkSize: 256 * 1024 })
+  for (const piece of pieces) packed.write(piece)
+  packed.end()
+  const chunks: Buffer[] = []
+  for await (const chunk of packed) chunks.push(chunk as Buffer)
+  return Buffer.concat(chunks)
 }
 
 function instructionsOf(

@@ -9,10 +9,10 @@ import { asJson, type AskGateway } from './gateway-link.ts'
 /** The initial copy through the gateway. A range's rows pass once; a range that broke off is copied again from home. */
 export function gatewaySeed(http: GatewayHttp, ask: AskGateway): SeedLink {
   return {
-    begin: (options) => ask<void>({ method: 'POST', path: paths.seed, body: asJson(options) }),
+    begin: (options) => ask<void>({ method: 'POST', path: paths.seed, body: asJson(options) }, null),
     async ranges(slot) {
-      const query = { slot }
-      return (await ask<{ ranges: SeedRange[] }>({ method: 'GET', path: paths.seedRanges, query })).ranges
+      const request = { method: 'GET', path: paths.seedRanges, query: { slot } } as const
+      return (await ask<{ ranges: SeedRange[] }>(request, 'ranges')).ranges
     },
     async copyRange({ slot, range, columns, snapshotLsn, rows, signal }) {
       const { table, number, from, to } = range
@@ -29,14 +29,14 @@ export function gatewaySeed(http: GatewayHttp, ask: AskGateway): SeedLink {
           body: packed,
           signal,
         } as const
-        return readGatewayAnswer(http.where, await http.sendStream(wanted)) as { rows: number }
+        return readGatewayAnswer(http.where, await http.sendStream(wanted), 'rows') as { rows: number }
       } finally {
         packed.destroy()
       }
     },
     async finish(slot) {
-      const body = asJson({ slot })
-      return (await ask<{ progress: Progress }>({ method: 'POST', path: paths.seedEnd, body })).progress
+      const request = { method: 'POST', path: paths.seedEnd, body: asJson({ slot }) } as const
+      return (await ask<{ progress: Progress }>(request, 'progress')).progress
     },
   }
 }

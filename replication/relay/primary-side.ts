@@ -6,7 +6,7 @@ import { errorCode, errorMessage, HomeportError } from '../../core/errors.ts'
 import type { Logger } from '../../core/log.ts'
 import { publicationName } from '../../core/published-tables.ts'
 import { loadSql } from '../../core/sql.ts'
-import { decide, explainStop } from './decide.ts'
+import { decide, explainStop, nameRefusal } from './decide.ts'
 import { readPrimaryFacts, type PrimaryFacts, type RelaySlot } from './primary-facts.ts'
 import { judgePrimary, judgeSlot, slotHeld } from './start-checks.ts'
 import {
@@ -149,7 +149,7 @@ export class PrimarySide {
       } catch (error) {
         signal.throwIfAborted()
         if (decide(error, { hasWorked: this.#hasWorked }) === 'stop') {
-          throw explainStop(error, 'primary')
+          throw nameRefusal(explainStop(error, 'primary'), 'REPLICATION_DATABASE_URL')
         }
         this.#noteFailure(error)
       }

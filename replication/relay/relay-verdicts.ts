@@ -16,7 +16,7 @@ export function judgeRelay(relay: RelayState, slot: Pick<SlotFacts, 'active'> | 
       table,
       side: 'cloud',
       severity: 'error',
-      message: `${rows} ${rows === 1 ? 'row' : 'rows'} of ${table} were refused by the cloud and put aside (table relay_quarantine)`,
+      message: `the cloud refused ${rows} ${rows === 1 ? 'row' : 'rows'} of ${table}, put aside in relay_quarantine`,
       fix: `remove what refuses them in the cloud, stop ops relay, then: ops reseed ${table}`,
     })
   }

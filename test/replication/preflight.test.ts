@@ -137,6 +137,13 @@ t.test('settings and rights', async (t) => {
     t.strictSame(codes(judgeCloudSettings(input)), expected, JSON.stringify(change))
   }
   const full = { ...sound, usedSlots: 10, usedWalSenders: 10, usedLogicalWorkers: 4, usedOrigins: 10 }
+  const relay = { primary: sound, cloud: sound, subscribed: false, mode: 'relay' } as const
+  t.strictSame(judgePrimarySettings({ ...relay, primary: { ...sound, usedSlots: 8, usedWalSenders: 8 } }), [])
+  t.strictSame(
+    codes(judgePrimarySettings({ ...relay, primary: { ...sound, usedSlots: 9, usedWalSenders: 9 } })),
+    ['TOO_FEW_SLOTS', 'TOO_FEW_WAL_SENDERS'],
+    'one to stay, and one for a copy that is resumed',
+  )
   const running = { primary: full, cloud: full, subscribed: true }
   t.strictSame(
     [...judgePrimarySettings(running), ...judgeCloudSettings(running)],
@@ -279,6 +286,13 @@ t.test('what is there and cannot be altered', async (t) => {
   const there = { subscription, slots: [slot], publication, slot: 'homeport_1' }
   t.strictSame(judgeExisting(there), [])
   t.strictSame(judgeExisting({ subscription: null, slots: [], publication: null, slot: 'homeport_1' }), [])
+  t.strictSame(codes(judgeExisting({ ...there, subscription: null })), ['SLOT_HELD'])
+  const idle = { ...slot, active: false, activePid: null }
+  t.strictSame(
+    judgeExisting({ ...there, subscription: null, slots: [idle] }),
+    [],
+    'left over: it is replaced',
+  )
   t.strictSame(codes(judgeExisting({ ...there, slots: [] })), ['SLOT_LOST'])
   t.strictSame(codes(judgeExisting({ ...there, slots: [{ ...slot, walStatus: 'lost' }] })), ['SLOT_LOST'])
   t.strictSame(codes(judgeExisting({ ...there, publication: { ...publication, allTables: true } })), [

@@ -15,7 +15,7 @@ export interface ApplySettings {
   side?: 'relay' | 'gateway'
   /** of one lock (default 30 s) */
   lockTimeoutMs?: number
-  /** of one statement, which writes at most some thousand rows (default 60 s) */
+  /** of one statement, which writes at most some hundred rows (default 60 s) */
   statementTimeoutMs?: number
   /** how long the server may be silent while it owes an answer (default 15 s more than a statement may take) */
   silenceMs?: number

@@ -19,7 +19,7 @@ export interface RunLimits {
   maxCopyRows: number
 }
 
-export const runLimits: RunLimits = { minCopyRows: 8, maxCopyRows: 2000 }
+export const runLimits: RunLimits = { minCopyRows: 8, maxCopyRows: 500 }
 
 /**
  * Cuts changes into runs without changing their order: inserts that follow each other in one table become COPY,

@@ -200,7 +200,7 @@ function interrupted(cause: unknown): HomeportError {
   })
 }
 
-/** Counts what is copied, and shows it twice a second. */
+/** Counts what is copied, and shows it with every range and twice a second. */
 function createTally(onProgress: ((progress: SeedProgress) => void) | undefined) {
   const startedAt = performance.now()
   const run = { rows: 0, bytes: 0, ranges: 0 }
@@ -226,6 +226,7 @@ function createTally(onProgress: ((progress: SeedProgress) => void) | undefined)
           ? { ...one, snapshotLsn: 'copied', rows: String(rows) }
           : one,
       )
+      onProgress?.(measure())
     },
     end: (): void => clearInterval(timer),
   }

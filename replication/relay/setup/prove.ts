@@ -9,7 +9,9 @@ import { identifySystem, openReplicationSession, type SystemIdentity } from '../
 import type { WriteRole } from './write-roles.ts'
 
 /** Whoever refuses a password that was set just now, or lacks the database, is another server. */
-const refusals = new Set(['28P01', '28000', '3D000'])
+const refusals = new Set(['28P01', '3D000'])
+/** What pg_hba.conf does not let in. */
+const notAdmitted = '28000'
 
 function causeCode(error: unknown): string {
   return errorCode(error instanceof HomeportError ? error.cause : error) ?? ''
@@ -19,7 +21,7 @@ function causeCode(error: unknown): string {
  * Opens a replication session as the relay will, and asks who is there.
  *
  * @throws HomeportError REPLICATION_ELSEWHERE, exit 2, when it is not the server and database of
- * LOCAL_DATABASE_URL; what {@link openReplicationSession} throws.
+ * LOCAL_DATABASE_URL; REPLICATION_NOT_ADMITTED, exit 2; what {@link openReplicationSession} throws.
  */
 export async function proveReplicationUrl(replicationUrl: string, primary: Server): Promise<SystemIdentity> {
   try {
@@ -34,8 +36,17 @@ export async function proveReplicationUrl(replicationUrl: string, primary: Serve
   } catch (error) {
     const cause = error instanceof HomeportError ? error.cause : error
     if (refusals.has(causeCode(cause))) throw elsewhere(error)
-    throw error
+    if (causeCode(cause) !== notAdmitted) throw error
+    throw new HomeportError(
+      'REPLICATION_NOT_ADMITTED',
+      'the primary does not admit the role of REPLICATION_DATABASE_URL from this machine',
+      { hint: admission('REPLICATION_DATABASE_URL', 'primary'), exitCode: 2, cause: error },
+    )
   }
+}
+
+function admission(setting: string, side: string): string {
+  return `add to pg_hba.conf of the ${side}, above any line that rejects it: host DATABASE ROLE THIS-MACHINE/32 scram-sha-256 (database and role of ${setting}), then: select pg_reload_conf()`
 }
 
 function elsewhere(cause: unknown): HomeportError {
@@ -64,6 +75,10 @@ export async function judgeWriteUrl(role: WriteRole, cloud: Server, strict: bool
   } catch (error) {
     if (refusals.has(causeCode(error))) return [writerElsewhere(setting, severity)]
     if (!strict) return []
+    if (causeCode(error) === notAdmitted) {
+      const message = `the cloud does not admit the role of ${setting} from this machine`
+      return [{ code: 'RELAY_NOT_ADMITTED', side, severity, message, fix: admission(setting, 'cloud') }]
+    }
     const { message, hint } = error as HomeportError
     const fix = (hint ?? 'check the URL').replace('the URL', setting)
     return [{ code: 'DATABASE_UNREACHABLE', side, severity, message: `${setting}: ${message}`, fix }]

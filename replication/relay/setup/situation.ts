@@ -143,7 +143,7 @@ export async function readRelaySituation(
       ...judgeModes({ subscription, states, slot }),
       ...(subscription === null ? findings : []),
       ...judgeFilledTables(filled, filled.length > 0 && (await hasIngested(cloud.pool))),
-      ...judgeExisting({ subscription: null, slots, publication, slot }),
+      ...judgeExisting({ subscription: null, slots: [], publication, slot }),
       ...judgePublicRights(publicRights, cloud.facts),
     ],
   }

@@ -124,12 +124,20 @@ t.test('a relay as a person runs it', async (t) => {
     t.match(await relay.terminate(), { code: 0 })
   })
 
-  await t.test('a password that is wrong is an error at once', async (t) => {
-    const wrong = withRole(pair.cloudUrl, 'nobody', 'hunter2secret')
-    const relay = startRelay(t, pair, { settings: { RELAY_DATABASE_URL: wrong }, args: ['--json'] })
-    t.equal(await relay.ends(), 1)
-    t.match(relay.stderr, /"code":"DATABASE_UNREACHABLE".*password is wrong/)
-    t.notMatch(relay.stderr, 'hunter2secret')
+  await t.test('a password that is wrong is a mistake in its setting, at once', async (t) => {
+    const wrong = {
+      RELAY_DATABASE_URL: withRole(pair.cloudUrl, 'nobody', 'hunter2secret'),
+      REPLICATION_DATABASE_URL: withRole(pair.primaryUrl, 'nobody', 'hunter2secret'),
+    }
+    for (const [setting, url] of Object.entries(wrong)) {
+      const relay = startRelay(t, pair, { settings: { [setting]: url }, args: ['--json'] })
+      t.equal(await relay.ends(), 2)
+      t.match(
+        relay.stderr,
+        new RegExp(`"code":"DATABASE_UNREACHABLE","message":"${setting}: .*password is wrong`),
+      )
+      t.notMatch(relay.stderr, 'hunter2secret')
+    }
   })
 
   await t.test('a port that is taken', async (t) => {

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import { createServer as createTlsServer } from 'node:https'
+import { createServer as createTlsServer, request as tlsRequest } from 'node:https'
 import { createServer as createTcpServer, type AddressInfo, type Server } from 'node:net'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
@@ -14,8 +14,9 @@ import type { Applied } from '../../../replication/relay/cloud-link.ts'
 import { decide } from '../../../replication/relay/decide.ts'
 import { openGatewayLink, type GatewayLinkOptions } from '../../../replication/relay/gateway-link.ts'
 import { temporaryFolder } from '../../support/api.ts'
+import { createDatabase } from '../../support/databases.ts'
 import { failure, silent } from './link-fixture.ts'
-import { someLease, somePart, someProgress } from './support.ts'
+import { someLease, somePart, someProgress, startTestGateway } from './support.ts'
 
 type Answer = (request: IncomingMessage, response: ServerResponse, body: Buffer, count: number) => void
 
@@ -116,6 +117,7 @@ void t.test('who is no gateway, and a key that is not good, stop the relay', asy
     [404, 'text/html', '<html>', /is no gateway/],
     [200, 'text/html', '<html>', /is no gateway/],
     [200, 'application/json', 'no', /is no gateway/],
+    [200, 'application/json', '{"segments":7}', /is no gateway/],
     [301, 'text/html', '', /sends requests elsewhere/],
   ]
   for (const [status, type, text, message] of cases) {
@@ -131,20 +133,34 @@ void t.test('who is no gateway, and a key that is not good, stop the relay', asy
   }
 })
 
+void t.test('a proxy that takes smaller requests only is named', async (t) => {
+  const proxy = await standIn(t, (_request, response) => response.writeHead(413).end('<html>'))
+  t.match(await failure(link(t, proxy.url).apply(batch, options)), {
+    code: 'BODY_TOO_LARGE',
+    message: /something before/,
+  })
+})
+
 void t.test('what cannot be reached is an outage, and says why', async (t) => {
   const port = await listen(t, createTcpServer())
   const silentPort = await listen(
     t,
     createTcpServer(() => undefined),
   )
-  const brief = { retries: 0, silenceMs: 200, connectTimeoutMs: 300 }
+  const brief = { retries: 0, silenceMs: 200, connectTimeoutMs: 300, deadlineMs: 1_000 }
   const closed = await standIn(t, good)
+  const drip = await standIn(t, (_request, response) => {
+    response.writeHead(200, json)
+    const timer = setInterval(() => response.write(' '), 20)
+    response.once('close', () => clearInterval(timer))
+  })
   const cases: [url: string, message: RegExp][] = [
     ['http://127.0.0.1:1', /nothing listens there/],
     [`http://127.0.0.1:${silentPort}`, /no answer in time/],
     [`https://127.0.0.1:${port}`, /no answer in time/],
     [`https://127.0.0.1:${new URL(closed.url).port}`, /the connection broke/],
     ['https://gateway.invalid', /host name/],
+    [drip.url, /no answer in time/],
   ]
   for (const [url, message] of cases) {
     const error = await link(t, url, brief)
@@ -212,6 +228,16 @@ void t.test('a certificate must be trusted', { skip: !hasOpenssl() && 'no openss
     await link.close()`
   const said = execChild(script, { NODE_EXTRA_CA_CERTS: certFile })
   t.match(JSON.parse(await said), someProgress, "node's own setting adds an authority")
+
+  const databaseUrl = await createDatabase(t, 'cloud')
+  const tls = { key: readFileSync(keyFile), cert: readFileSync(certFile) }
+  const gateway = await startTestGateway(t, { databaseUrl, tls })
+  const request = tlsRequest(`${gateway.url}/live`, { ca: tls.cert }).end()
+  const [answer] = (await once(request, 'response')) as [IncomingMessage]
+  t.equal(answer.statusCode, 200, 'the gateway speaks TLS itself')
+  t.match(await failure(link(t, gateway.url.replace('https', 'http'), { retries: 0 }).readProgress('x')), {
+    code: 'GATEWAY_UNREACHABLE',
+  })
 })
 
 void t.test('a batch that takes long is waited for, and sent again where nobody knows of it', async (t) => {

@@ -5,7 +5,7 @@ import { gzipSync } from 'node:zlib'
 import { pino } from 'pino'
 import type { Test } from 'tap'
 import { connect } from '../../../core/db.ts'
-import type { GatewayLimits } from '../../../replication/gateway/app.ts'
+import type { GatewayLimits, TlsFiles } from '../../../replication/gateway/app.ts'
 import { startGateway, type Gateway } from '../../../replication/gateway/gateway.ts'
 import type { Permission } from '../../../replication/gateway/keys.ts'
 import { createKey } from '../../../replication/gateway/manage-keys.ts'
@@ -28,7 +28,12 @@ export interface TestGateway extends Gateway {
 /** A gateway in this process, over real HTTP, stopped after the test. */
 export async function startTestGateway(
   t: Pick<Test, 'teardown'>,
-  options: { databaseUrl: string; cloud?: Partial<CloudLink>; limits?: Partial<GatewayLimits> },
+  options: {
+    databaseUrl: string
+    cloud?: Partial<CloudLink>
+    limits?: Partial<GatewayLimits>
+    tls?: TlsFiles
+  },
 ): Promise<TestGateway> {
   let logged = ''
   const sink = new Writable({
@@ -43,6 +48,7 @@ export async function startTestGateway(
     host: '127.0.0.1',
     port: 0,
     tokenSecret,
+    tls: options.tls,
     log: pino({ level: 'trace' }, sink),
     limits: { failuresPerMinute: 100_000, ...options.limits },
   })

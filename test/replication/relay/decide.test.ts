@@ -1,7 +1,13 @@
 import t from 'tap'
 import { explainConnectionError } from '../../../core/db.ts'
 import { HomeportError } from '../../../core/errors.ts'
-import { decide, explainStop, isRefusal, type Decision } from '../../../replication/relay/decide.ts'
+import {
+  decide,
+  explainStop,
+  isRefusal,
+  nameRefusal,
+  type Decision,
+} from '../../../replication/relay/decide.ts'
 
 function withCode(code: string, message = 'some text'): Error {
   return Object.assign(new Error(message), { code })
@@ -95,4 +101,16 @@ t.test('the last word names objects, never values', async (t) => {
     code: 'UNEXPECTED',
     message: 'the relay failed: postgres://u:****@h/d is odd',
   })
+})
+
+t.test('a login that is refused names its setting, and is a matter of configuration', async (t) => {
+  t.match(nameRefusal(unreachable(withCode('28P01')), 'RELAY_DATABASE_URL'), {
+    code: 'DATABASE_UNREACHABLE',
+    message: 'RELAY_DATABASE_URL: c:5432/d: the password is wrong',
+    hint: 'correct the password in RELAY_DATABASE_URL',
+    exitCode: 2,
+  })
+  for (const other of [unreachable(withCode('ECONNREFUSED')), new HomeportError('POISON_ROW', 'x')]) {
+    t.equal(nameRefusal(other, 'RELAY_DATABASE_URL'), other)
+  }
 })

@@ -44,7 +44,8 @@ for (const point of ['relay.mid-batch', 'relay.before-commit']) {
         async () =>
           queryRows(
             cloudUrl,
-            `select pg_terminate_backend(l.pid) from pg_locks l where l.relation = 'sources'::regclass and l.pid <> pg_backend_pid()`,
+            `select pg_terminate_backend(l.pid) from pg_locks l join pg_database d on d.oid = l.database
+             where d.datname = current_database() and l.relation = 'sources'::regclass and l.pid <> pg_backend_pid()`,
           ),
         (killed) => killed.length > 0,
       ),
