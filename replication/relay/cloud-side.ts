@@ -5,6 +5,7 @@ import type { Logger } from '../../core/log.ts'
 import { parseLsn } from '../../core/lsn.ts'
 import type { CloudDescription, CloudLink, Lease, LeaseRequest, Progress } from './cloud-link.ts'
 import { decide, explainStop, isRefusal, nameRefusal } from './decide.ts'
+import { cloudRewound } from './start-checks.ts'
 import {
   afterFailure,
   afterProbe,
@@ -24,7 +25,8 @@ export interface CloudSession {
 }
 
 export interface CloudSideOptions {
-  links: Readonly<Partial<Record<Transport, CloudLink>>>
+  /** Opens a link by each way that has a setting; nothing is connected yet. */
+  open: Readonly<Partial<Record<Transport, () => CloudLink>>>
   policy: TransportPolicy
   /** the slot that is remembered; null when the cloud is to name it */
   slot: string | null
@@ -55,6 +57,7 @@ export class CloudSide {
   readonly #now: () => number
   readonly #worked = new Set<Transport>()
   readonly #refused = new Set<Transport>()
+  readonly #links = new Map<Transport, CloudLink>()
   #slot: string
   #state: TransportState
   #session: CloudSession | null = null
@@ -124,6 +127,7 @@ export class CloudSide {
     const reason = errorMessage(error)
     onTrouble(error)
     this.#session = null
+    this.#discard(transport)
     if (transport !== this.transport) return
     if (this.#lastError === null) say(`the cloud cannot be reached (${transport}): ${reason}; trying again`)
     log.warn({ transport, err: error }, 'the cloud cannot be reached')
@@ -165,19 +169,38 @@ export class CloudSide {
 
   /** Looks aside whether straight works again while the gateway is in use. The next {@link reach} goes by what it found. */
   probeWhenDue(): void {
-    const { links, policy, say, log } = this.#options
-    if (this.#probing || links.direct === undefined || !isProbeDue(this.#state, this.#now())) return
+    const { policy, say, log } = this.#options
+    if (this.#probing || !isProbeDue(this.#state, this.#now())) return
     this.#probing = true
-    void links.direct
+    void this.#link('direct')
       .describe(this.#slot)
       .then((found) => !found.isReadOnly)
-      .catch(() => false)
+      .catch(() => {
+        this.#discard('direct')
+        return false
+      })
       .then((works) => {
         this.#state = afterProbe(this.#state, works, policy, this.#now())
         if (works) say('direct works again: batches go straight to the cloud')
         log.info({ works, transport: this.transport }, 'looked whether direct works again')
       })
       .finally(() => (this.#probing = false))
+  }
+
+  /**
+   * Being fenced off means that another relay took over, or that the cloud forgot that we had: one that was restored
+   * to an older state counts its epochs from there. Returns the error that it is.
+   */
+  async explainFence(fenced: HomeportError): Promise<HomeportError> {
+    const session = this.#session
+    if (session === null) return fenced
+    const { link, lease } = session
+    const progress = await link.readProgress(lease.slot)
+    if (progress !== null && BigInt(progress.epoch) >= BigInt(lease.epoch)) return fenced
+    // Of the lease that we thought we had nothing is left to report with.
+    this.#session = null
+    this.#described = { link, progress }
+    return cloudRewound(progress?.endLsn ?? '0/0', session.progress.endLsn)
   }
 
   /**
@@ -205,7 +228,24 @@ export class CloudSide {
 
   async close(): Promise<void> {
     this.#session = null
-    await Promise.all(Object.values(this.#options.links).map((link) => link.close()))
+    await Promise.all([...this.#links.values()].map((link) => link.close()))
+  }
+
+  #link(transport: Transport): CloudLink {
+    const known = this.#links.get(transport)
+    if (known !== undefined) return known
+    const link = this.#options.open[transport]?.()
+    if (link === undefined) throw new Error(`there is no ${transport} link`)
+    this.#links.set(transport, link)
+    return link
+  }
+
+  /** A link may keep connections that a middlebox has forgotten, each of which would be found dead in its own time. */
+  #discard(transport: Transport): void {
+    const link = this.#links.get(transport)
+    this.#links.delete(transport)
+    // What hangs is not waited for, and what fails now was given up before.
+    link?.close().catch(() => undefined)
   }
 
   /** Whether no repetition and no other way helps. */
@@ -226,9 +266,8 @@ export class CloudSide {
   }
 
   async #connect(transport: Transport): Promise<CloudSession> {
-    const { links, leaseRequest, check, checkProgress, say, onReconnect, log } = this.#options
-    const link = links[transport]
-    if (link === undefined) throw new Error(`there is no ${transport} link`)
+    const { leaseRequest, check, checkProgress, say, onReconnect, log } = this.#options
+    const link = this.#link(transport)
     this.#described = null
     let described = await link.describe(this.#slot)
     if (described.progress === null && described.slot !== this.#slot)

@@ -9,7 +9,7 @@ import { inTime } from './farewell.ts'
 import { fetchRows } from './fetch-rows.ts'
 import { Flow, type Delivered, type FlowOptions } from './flow.ts'
 import { Guard } from './guard.ts'
-import { openLinks } from './links.ts'
+import { findLinks } from './links.ts'
 import { readMemory, writeMemory } from './memory-file.ts'
 import { PressureWatch } from './pressure-watch.ts'
 import type { PrimaryFacts } from './primary-facts.ts'
@@ -57,7 +57,7 @@ export class RelayProcess {
     this.#folder = folder
     this.#spool = spool
     const { log, leaseSeconds, fallBackAfterMs, probeMs } = options
-    const { links, available } = openLinks(options)
+    const { open, available } = findLinks(options)
     const shared = (side: 'primary' | 'cloud') => ({
       say: this.#say,
       onTrouble: (error: unknown) => this.#monitor.noteTrouble(error),
@@ -89,7 +89,7 @@ export class RelayProcess {
     })
     this.#cloud = new CloudSide({
       ...shared('cloud'),
-      links,
+      open,
       policy: { available, fallBackAfterMs, probeMs, probeMaxMs: probeMs * 10 },
       slot: memory?.slot ?? null,
       leaseRequest: (slot) => this.#guard.leaseRequest(slot),
@@ -113,6 +113,7 @@ export class RelayProcess {
       signal.removeEventListener('abort', this.#ending.stop)
       this.#ending.stop()
     }
+    if (failure?.code === 'RELAY_FENCED') failure = await this.#explainFence(failure)
     await this.#farewell(failure)
     if (failure !== null) throw failure
     return this.#monitor.outcome({
@@ -240,6 +241,13 @@ export class RelayProcess {
       this.#isCaughtUp = true
       this.#ending.stop()
     })
+  }
+
+  async #explainFence(fenced: HomeportError): Promise<HomeportError> {
+    let found = fenced
+    const explaining = this.#cloud.explainFence(fenced).then((error) => (found = error))
+    await inTime(this.#options.log, { 'the question who took over': explaining })
+    return found
   }
 
   /** The exact last acknowledgement, the reason in the cloud, the status file; nothing of it may take long. */

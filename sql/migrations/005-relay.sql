@@ -24,11 +24,13 @@ create table relay_progress (
   updated_at timestamptz not null default now()
 );
 
--- Tables copied at a later position than the slot's start: what ended until then may be in them already.
+-- Tables copied at a later position than the slot's start: what ended until copied_lsn is in all of their ranges
+-- already, what ended until settled_lsn in some of them.
 create table relay_tables (
   slot text not null references relay_progress (slot) on delete cascade,
   table_name text not null,
   settled_lsn pg_lsn not null,
+  copied_lsn pg_lsn not null default '0/0',
   primary key (slot, table_name)
 );
 

@@ -38,7 +38,7 @@ async function openSpooling(t: Test): Promise<Spooling> {
 async function fill(pair: RelayPair): Promise<void> {
   for (let n = 0; n < 4; n += 1) {
     await pair.primary.query(
-      'insert into tombstones (segment_id) select n from generate_series(1, 15_000) as n',
+      'insert into tombstones (segment_id) select n from generate_series(1, 15000) as n',
     )
   }
 }

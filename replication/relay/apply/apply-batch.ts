@@ -77,7 +77,7 @@ const maxAttempts = 3
 async function write(context: ApplyContext, batch: Batch, options: ApplyOptions): Promise<CarefulOutcome> {
   // Rows were fetched because an attempt was uneven.
   if (options.fetched === undefined) {
-    let assumption: Assumption = { skipThrough: parseLsn(batch.after), settled: new Map() }
+    let assumption: Assumption = { skipThrough: parseLsn(batch.after), settled: new Map(), copied: new Map() }
     for (let attempts = 0; attempts < maxAttempts; attempts += 1) {
       const outcome = await attempt(context, batch, assumption)
       if (outcome.kind === 'ready') return { ...outcome, resolved: 0, quarantined: 0 }

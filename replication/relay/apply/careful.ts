@@ -52,7 +52,13 @@ export async function applyCarefully(
       const verdict = judgeChain(locked, context.lease, part.header)
       if (locked !== null && verdict.kind === 'duplicate') return { kind: 'duplicate', locked }
       const skipThrough = verdict.kind === 'apply' ? verdict.skipThrough : 0n
-      reader = new ChangeReader({ after: batch.after, end: batch.end, skipThrough, tables: context.tables })
+      reader = new ChangeReader({
+        after: batch.after,
+        end: batch.end,
+        skipThrough,
+        copied: locked?.copied ?? new Map(),
+        tables: context.tables,
+      })
     }
     for (const change of reader.read(part)) {
       if (change.kind === 'truncate') {

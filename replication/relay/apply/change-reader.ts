@@ -39,6 +39,8 @@ export interface ChangeReaderOptions {
   end: string
   /** transactions that ended here or before are left out */
   skipThrough: bigint
+  /** changes of these tables that ended here or before are left out: their copy has them */
+  copied?: ReadonlyMap<string, bigint>
   tables: readonly PublishedTable[]
 }
 
@@ -112,9 +114,13 @@ export class ChangeReader {
       }
       case 'truncate': {
         const { commitLsn, isSkipped } = this.#transaction()
-        const tables = message.relationOids.map((oid) => this.#shape(oid))
+        const tables = message.relationOids
+          .map((oid) => this.#shape(oid))
+          .filter((table) => !this.#isCopied(table, commitLsn))
         const { restartIdentity } = message
-        return isSkipped ? null : { kind: 'truncate', tables, restartIdentity, commitLsn }
+        return isSkipped || tables.length === 0
+          ? null
+          : { kind: 'truncate', tables, restartIdentity, commitLsn }
       }
       case 'begin':
         this.#begin(message.commitLsn)
@@ -156,9 +162,13 @@ export class ChangeReader {
         throw damagedBatch(`a row of ${table.name} comes without its key`)
       }
     }
-    if (isSkipped) return null
+    if (isSkipped || this.#isCopied(table, commitLsn)) return null
     this.rows += 1
     return { kind, table, old, row, commitLsn }
+  }
+
+  #isCopied(table: TableShape, commitLsn: bigint): boolean {
+    return commitLsn < (this.#options.copied?.get(table.name) ?? 0n)
   }
 
   #transaction(): { commitLsn: bigint; isSkipped: boolean } {

@@ -14,6 +14,7 @@ import { openTransaction, readCloudTables, requireSchema, type ApplyContext } fr
 export interface Assumption {
   skipThrough: bigint
   settled: ReadonlyMap<string, bigint>
+  copied: ReadonlyMap<string, bigint>
 }
 
 export type Attempt =
@@ -36,7 +37,8 @@ export type Attempt =
 export async function attempt(context: ApplyContext, batch: Batch, assumption: Assumption): Promise<Attempt> {
   const flight = await Flight.open(context.session, context.flight)
   const { after, end } = batch
-  const reader = new ChangeReader({ after, end, skipThrough: assumption.skipThrough, tables: context.tables })
+  const { skipThrough, copied } = assumption
+  const reader = new ChangeReader({ after, end, skipThrough, copied, tables: context.tables })
   const sink = new FlightSink(flight, assumption.settled)
   let locked: LockedProgress | null | undefined
   let cloudTables: CloudTableFacts[] = []
@@ -127,6 +129,6 @@ function judge(
   if (isAsAssumed(assumption, verdict, locked)) return null
   return {
     kind: 'otherwise',
-    assumption: { skipThrough: verdict.skipThrough, settled: locked.settled },
+    assumption: { skipThrough: verdict.skipThrough, settled: locked.settled, copied: locked.copied },
   }
 }

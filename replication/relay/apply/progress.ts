@@ -12,17 +12,23 @@ export interface LockedProgress {
   holderName: string | null
   /** tables whose copy is younger than the progress, and the position of that copy */
   settled: ReadonlyMap<string, bigint>
+  /** the same tables; what ended here or before is in all of the copy, and would only go back in time */
+  copied: ReadonlyMap<string, bigint>
 }
 
 /** What an answer of lock-progress.sql says; null when there is no row. */
 export function readLockedProgress(row: FlightRow | undefined): LockedProgress | null {
   if (row === undefined) return null
-  const settled = JSON.parse(row['settled'] ?? '{}') as Record<string, string>
+  const positions = (name: string): ReadonlyMap<string, bigint> => {
+    const found = JSON.parse(row[name] ?? '{}') as Record<string, string>
+    return new Map(Object.entries(found).map(([table, lsn]) => [table, parseLsn(lsn)]))
+  }
   return {
     progress: readProgressRow(row),
     holder: row['holder'] ?? null,
     holderName: row['holderName'] ?? null,
-    settled: new Map(Object.entries(settled).map(([table, lsn]) => [table, parseLsn(lsn)])),
+    settled: positions('settled'),
+    copied: positions('copied'),
   }
 }
 

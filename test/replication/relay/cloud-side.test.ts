@@ -13,6 +13,7 @@ const withCode = (code: string): Error => Object.assign(new Error(`failed with $
 function fakeCloud(ways: readonly Transport[], more: Partial<CloudSideOptions> = {}) {
   const trouble: Partial<Record<Transport | 'acquire' | 'renew', Error>> = {}
   const said: string[] = []
+  const closed: Transport[] = []
   const reports: RelayReport[] = []
   const requests: LeaseRequest[] = []
   const state = { nowMs: 0, epoch: 0, progress: progressAt() as Progress | null }
@@ -30,13 +31,14 @@ function fakeCloud(ways: readonly Transport[], more: Partial<CloudSideOptions> =
           const lease = { slot: request.slot, holder: request.holder, epoch: String((state.epoch += 1)) }
           return { lease, progress: state.progress ?? progressAt() }
         }, 'acquire'),
+      readProgress: () => answer(() => state.progress),
       renew: () => answer(() => undefined, 'renew'),
       report: async (_: unknown, report: RelayReport) => void reports.push(report),
-      close: async () => undefined,
+      close: async () => void closed.push(name),
     } as unknown as CloudLink
   }
   const side = new CloudSide({
-    links: Object.fromEntries(ways.map((way) => [way, link(way)])),
+    open: Object.fromEntries(ways.map((way) => [way, () => link(way)])),
     policy: { available: ways, fallBackAfterMs: 10_000, probeMs: 30_000, probeMaxMs: 60_000 },
     slot: 'homeport_a',
     leaseRequest: () => ({
@@ -58,13 +60,13 @@ function fakeCloud(ways: readonly Transport[], more: Partial<CloudSideOptions> =
     retryMaxMs: 2,
     ...more,
   })
-  return { side, trouble, said, reports, requests, state }
+  return { side, trouble, said, closed, reports, requests, state }
 }
 
 const settled = (): Promise<unknown> => new Promise((resolve) => setTimeout(resolve, 5))
 
 t.test('one session is kept until it is lost; a new one has a new epoch', async (t) => {
-  const { side, said } = fakeCloud(['direct'])
+  const { side, said, closed } = fakeCloud(['direct'])
   const [first, again] = await Promise.all([side.reach(never), side.reach(never)])
   t.equal(first, again, 'two who ask at once get the same')
   t.equal(await side.reach(never), first)
@@ -72,6 +74,8 @@ t.test('one session is kept until it is lost; a new one has a new epoch', async 
   const second = await side.reach(never)
   t.equal(first.lease.epoch, '1')
   t.equal(second.lease.epoch, '2')
+  t.not(second.link, first.link, 'by new connections: of the old ones more may be dead')
+  t.same(closed, ['direct'])
   t.match(said, [/cannot be reached \(direct\): failed with ECONNRESET/, /answers again \(direct\)/])
 })
 
@@ -202,3 +206,16 @@ t.test(
     await t.rejects(side.reportStop(stop), { code: 'RELAY_HELD' }, 'another relay works: its record stays')
   },
 )
+
+t.test('fenced off by another relay, or by a cloud that forgot', async (t) => {
+  const { side, state, reports } = fakeCloud(['direct'])
+  await side.reach(never)
+  const fenced = new HomeportError('RELAY_FENCED', 'x')
+  state.progress = progressAt('0/1000', { epoch: '2' })
+  t.equal(await side.explainFence(fenced), fenced)
+  state.progress = progressAt('0/900', { epoch: '0' })
+  const rewound = await side.explainFence(fenced)
+  t.match(rewound, { code: 'CLOUD_REWOUND', message: /at 0\/900, but had everything up to 0\/1000/ })
+  t.equal(await side.reportStop(rewound), true)
+  t.match(reports, [{ state: 'stopped', stopCode: 'CLOUD_REWOUND' }])
+})

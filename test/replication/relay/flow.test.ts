@@ -76,13 +76,18 @@ async function setUp(t: Test, more: { spoolBytes?: number } = {}) {
   }
   const pressure = { isOn: false, isUrgent: false, controller: new AbortController() }
   const stopping = new AbortController()
+  let isLost = false
   const streams = [new ScriptedStream()]
   const said: string[] = []
   const options: FlowOptions = {
     cloud: {
       transport: 'direct',
-      reach: async () => session,
-      lose: () => undefined,
+      reach: async (signal) => {
+        if (isLost) signal.throwIfAborted()
+        isLost = false
+        return session
+      },
+      lose: () => (isLost = true),
       forget: () => undefined,
       worked: (progress) => (session.progress = progress),
     },

@@ -18,7 +18,7 @@ const batch = {
 
 function locked(endLsn: string, more: Partial<LockedProgress['progress']> = {}): LockedProgress {
   const progress = progressAt(endLsn, { epoch: '3', ...more })
-  return { progress, holder: 'a', holderName: 'home 1', settled: new Map() }
+  return { progress, holder: 'a', holderName: 'home 1', settled: new Map(), copied: new Map() }
 }
 
 t.test('where the cloud is decides what becomes of a batch', async (t) => {

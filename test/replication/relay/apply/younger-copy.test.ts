@@ -123,6 +123,33 @@ t.test('a copy that is ahead of a unique key', async (t) => {
   t.same(await compareRows(primary, cloud), [])
 })
 
+t.test('what all of a copy has already is left out, and nothing goes back in time', async (t) => {
+  const following = await createFollowing(t)
+  const { primary, cloud } = following
+  const model = (id: number, state: string): string =>
+    `insert into models (id, name, kind, fingerprint, dimensions, words_weight, vector_weight, state) values (${id}, 'm', 'lsa', 'f', 3, 0, 0, '${state}')`
+  await primary.query(model(1, 'building'))
+  await primary.query(`update models set name = 'older' where id = 1`)
+  await primary.query(`truncate models cascade`)
+  await primary.query(model(1, 'active'))
+  const { rows } = await primary.query<{ all: string; lsn: string }>(
+    `select json_agg(t)::text as all, pg_current_wal_insert_lsn()::text as lsn from models t`,
+  )
+  await copyModels(cloud, rows[0]?.all ?? '')
+  await settle(following, ['models'], rows[0]?.lsn ?? '')
+  await cloud.query('update relay_tables set copied_lsn = settled_lsn')
+  await cloud.query(`create table written (operation text);
+    create function note() returns trigger language plpgsql as
+      $$ begin insert into written values (tg_op); return null; end $$;
+    create trigger note after insert or update or delete on models for each row execute function note();
+    alter table models enable always trigger note;`)
+  t.match(await following.follow(), { isNew: true })
+  t.same((await cloud.query('select operation from written')).rows, [], 'not one row was written again')
+  await primary.query(`update models set name = 'newer' where id = 1`)
+  t.match(await following.follow(), { isNew: true, rows: 1 })
+  t.same(await compareRows(primary, cloud), [])
+})
+
 async function copyModels(cloud: pg.Pool, json: string): Promise<void> {
   await cloud.query(
     `${plain} insert into models select * from json_populate_recordset(null::models, '${json}'); commit`,

@@ -13,7 +13,8 @@ import { createRelaySetup, log, type RelayUrls } from './support.ts'
 const catalogue = `
   select 'role' as what, rolname::text as name, xmin::text from pg_authid where rolname = any ($1)
   union all select 'setting', setrole::regrole::text, xmin::text from pg_db_role_setting where setrole::regrole::text = any ($1)
-  union all select 'parameter', parname, xmin::text from pg_parameter_acl
+  union all select 'parameter', parname, g.grantee::regrole::text || g.privilege_type
+    from pg_parameter_acl cross join lateral aclexplode(paracl) g where g.grantee::regrole::text = any ($1)
   union all select 'database', datname::text, xmin::text from pg_database where datname = current_database()
   union all select 'table', relname::text, xmin::text from pg_class where relnamespace = 'public'::regnamespace
   union all select 'constraint', conname::text, xmin::text from pg_constraint where connamespace = 'public'::regnamespace
