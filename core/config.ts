@@ -8,7 +8,7 @@ export const settings = {
   PRODUCTION_DATABASE_URL: 'the cloud, as the owner of its tables: ops works here',
   DATABASE_URL: 'the cloud, as the read-only role: the api reads here; ops creates this role',
   REPLICATION_DATABASE_URL:
-    'the primary as the cloud reaches it, with the replication role; ops creates this role',
+    'the primary as the cloud reaches it (or the relay, from home), with the replication role; ops creates it',
   RELAY_DATABASE_URL: 'the cloud as the relay writes there; ops creates this role',
   GATEWAY_DATABASE_URL:
     'the cloud as the gateway writes there, set on the cloud machine; ops creates this role',

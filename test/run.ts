@@ -112,7 +112,9 @@ async function runTests(): Promise<{ passed: number; failed: number }> {
   const summary = createTapSummary((text) => {
     if (!interrupted) print(text)
   })
-  const { code } = await runTool('tap', ['--reporter=tap', ...limits, ...files], (text) => summary.write(text))
+  const { code } = await runTool('tap', ['--reporter=tap', ...limits, ...files], (text) =>
+    summary.write(text),
+  )
   const { passed, failed, skipped } = summary.end()
   if (skipped > 0) print(`${skipped} skipped, for the reasons above`)
   if (passed + failed === 0) print('no test ran')

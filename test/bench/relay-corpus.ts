@@ -48,20 +48,20 @@ export async function insertSource(
   await db.query({
     name: 'bench segments',
     text: `insert into segments (id, source_id, visibility, ordinal, start_ms, end_ms, text, turns, word_starts_ms, engine)
-      select $1::bigint * 1000 + n, $1, 'public', n, n * 40000, n * 40000 + 39000, one.text || ' ' || two.text,
+      select $1::bigint * 1000 + k, $1, 'public', k, k * 40000, k * 40000 + 39000, one.text || ' ' || two.text,
              '[{"speaker": null, "offset": 0, "startMs": 0}]', one.starts, 'captions'
-      from generate_series(0, $2::int - 1) as n
-      join bench_pieces one on one.n = (n * 31 + $1::bigint * 7) % 1000
-      join bench_pieces two on two.n = (n * 17 + $1::bigint * 13 + 5) % 1000`,
+      from generate_series(0, $2::int - 1) as k
+      join bench_pieces one on one.n = (k * 31 + $1::bigint * 7) % 1000
+      join bench_pieces two on two.n = (k * 17 + $1::bigint * 13 + 5) % 1000`,
     values: [source, segments],
   })
   await db.query({
     name: 'bench embeddings',
     text: `insert into embeddings (model_id, segment_id, visibility, embedding)
-      select $3::int, $1::bigint * 1000 + n, 'public', one.vector + two.vector
-      from generate_series(0, $2::int - 1) as n
-      join bench_pieces one on one.n = (n * 29 + $1::bigint * 11 + n / 7) % 1000
-      join bench_pieces two on two.n = (n * 43 + $1::bigint * 3 + 1) % 1000`,
+      select $3::int, $1::bigint * 1000 + k, 'public', one.vector + two.vector
+      from generate_series(0, $2::int - 1) as k
+      join bench_pieces one on one.n = (k * 29 + $1::bigint * 11 + k / 7) % 1000
+      join bench_pieces two on two.n = (k * 43 + $1::bigint * 3 + 1) % 1000`,
     values: [source, segments, modelId],
   })
 }
@@ -148,9 +148,9 @@ export async function measureLags(options: {
       committed.set(String(source), performance.now())
     }
     const end = performance.now() + 60_000
-    while (seen.size < committed.size) {
-      if (performance.now() > end)
-        throw new Error(`only ${seen.size} of ${committed.size} transactions arrived`)
+    const isMissing = (): boolean => [...committed.keys()].some((source) => !seen.has(source))
+    while (isMissing()) {
+      if (performance.now() > end) throw new Error('not every transaction arrived')
       await Promise.race([once(listener, 'notification'), new Promise((go) => setTimeout(go, 100))])
     }
   } finally {

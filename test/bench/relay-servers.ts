@@ -119,7 +119,7 @@ export class RelayBench {
     await run(this.nativeUrl, `alter subscription ${subscription} enable`)
     await untilMarked(this.nativeUrl, marker)
     const seconds = (performance.now() - started) / 1000
-    const cpu = await this.#cpuSeconds(this.nativeUrl, undefined)
+    const cpu = await this.#cpuSeconds(this.nativeUrl)
     await this.stopNative()
     return { seconds, cpu }
   }
@@ -136,16 +136,19 @@ export class RelayBench {
     const relay = this.startOps(['relay'], settings)
     await relay.said(/connected to the cloud/)
     const started = performance.now()
+    // What it took to start is not the work.
+    const before = cpuOf(relay.pid)
     await untilMarked(this.relayedUrl, marker)
     const seconds = (performance.now() - started) / 1000
-    const cpu = await this.#cpuSeconds(this.relayedUrl, relay.pid)
+    const { walsender = 0, apply = 0 } = await this.#cpuSeconds(this.relayedUrl)
+    const cpu = { walsender, apply, relay: cpuOf(relay.pid) - before }
     const { code } = await relay.terminate()
     if (code !== 0) throw new Error(`the relay ended with ${code}: ${relay.stderr.slice(-2_000)}`)
     return { seconds, cpu }
   }
 
-  /** What the processes of a run have used since they began. */
-  async #cpuSeconds(cloudUrl: string, relayPid: number | undefined): Promise<Drained['cpu']> {
+  /** What the servers' processes of a run have used since they began. */
+  async #cpuSeconds(cloudUrl: string): Promise<Drained['cpu']> {
     const senders = await run<{ pid: number }>(this.primaryUrl, 'select pid from pg_stat_replication')
     const appliers = await run<{ pid: number }>(
       cloudUrl,
@@ -153,11 +156,7 @@ export class RelayBench {
        and (backend_type = 'logical replication worker' or usename in ('bench_relay', 'bench_gateway'))`,
     )
     const sum = (rows: { pid: number }[]) => rows.reduce((total, { pid }) => total + cpuOf(pid), 0)
-    return {
-      walsender: sum(senders.rows),
-      apply: sum(appliers.rows),
-      ...(relayPid === undefined ? {} : { relay: cpuOf(relayPid) }),
-    }
+    return { walsender: sum(senders.rows), apply: sum(appliers.rows) }
   }
 
   async #untilIdle(slot: string): Promise<void> {

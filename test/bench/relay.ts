@@ -5,7 +5,7 @@ import { RelayBench, run as runSql, type Drained } from './relay-servers.ts'
 
 /** How much is written; `small` is for a look whether everything runs. */
 const sizes = {
-  full: { seed: 20_000, indexed: 6_000, apply: 60_000, rounds: 3, lagSeconds: 30, huge: 1_000_000 },
+  full: { seed: 20_000, indexed: 6_000, apply: 120_000, rounds: 3, lagSeconds: 30, huge: 1_000_000 },
   small: { seed: 1_000, indexed: 480, apply: 4_800, rounds: 1, lagSeconds: 4, huge: 30_000 },
 } as const
 
@@ -16,69 +16,46 @@ const createIndex = `create index embeddings_model_${modelId} on embeddings
 
 /**
  * The relay beside a native subscription, on the same two durable servers, the same rows, one after the
- * other: 384-dimension half-precision vectors with their segments, a source of 60 a transaction. Rows are segments and
- * embeddings. Native gets binary transfer and streaming.
+ * other: 384-dimension half-precision vectors with their segments, a source of 60 a transaction. Rows are
+ * segments and embeddings. Native gets binary transfer and streaming.
+ *
+ *   npm run bench -- relay                  everything
+ *   npm run bench -- relay small            a look whether it runs
+ *   npm run bench -- relay apply lag        some parts: indexed, apply, lag, lines, gateway, huge
  */
 export async function run({ note, args = [] }: BenchOptions): Promise<BenchResult> {
   const size: Size = args.includes('small') ? sizes.small : sizes.full
+  const chosen = args.filter((word) => word !== 'small')
+  const wants = (part: string): boolean => chosen.length === 0 || chosen.includes(part)
   const bench = new RelayBench()
+  const parts: BenchResult[] = []
   try {
     await bench.open()
-    const seed = await compareSeed(bench, size, note)
-    const indexed = await compareApply(bench, 'with the vector index', size.indexed, size.rounds, note)
-    const indexedLags = await followLags(bench, size, note, 'with the vector index')
+    parts.push(await compareSeed(bench, chosen.length === 0 ? size : sizes.small, note))
+    if (wants('indexed')) parts.push(await compareApply(bench, 'indexed', size.indexed, size.rounds, note))
+    if (wants('indexed') && wants('lag')) parts.push(await followLags(bench, size, note, 'indexedLag'))
     for (const url of [bench.nativeUrl, bench.relayedUrl]) {
       await runSql(url, `drop index embeddings_model_${modelId}`)
     }
-    const plain = await compareApply(bench, 'without vector index', size.apply, size.rounds, note)
+    if (wants('apply')) parts.push(await compareApply(bench, '', size.apply, size.rounds, note))
     await bench.dropNative()
-    const lags = await followLags(bench, size, note, 'without vector index')
-    const lines = await compareLines(bench, size, note)
-    const gateway = await throughGateway(bench, size, note)
-    const huge = await hugeTransaction(bench, size, note)
-    return {
-      figures: {
-        dimensions,
-        seedRows: seed.rows,
-        nativeSeedSeconds: seed.native,
-        relaySeedSeconds: seed.relay,
-        nativeRowsPerSecond: plain.native,
-        relayRowsPerSecond: plain.relay,
-        nativeIndexedRowsPerSecond: indexed.native,
-        relayIndexedRowsPerSecond: indexed.relay,
-        lagP50Ms: percentile(lags, 0.5),
-        lagP99Ms: percentile(lags, 0.99),
-        indexedLagP50Ms: percentile(indexedLags, 0.5),
-        indexedLagP99Ms: percentile(indexedLags, 0.99),
-        loopbackRowsPerSecond: lines.loopback,
-        wanRowsPerSecond: lines.wan,
-        gatewayRowsPerSecond: gateway.rowsPerSecond,
-        directBytesPerRow: lines.bytesPerRow,
-        gatewayBytesPerRow: gateway.bytesPerRow,
-        hugeRows: huge.rows,
-        hugeRowsPerSecond: huge.rowsPerSecond,
-        rssPeakMb: huge.rssPeakMb,
-      },
-      ratios: {
-        applyVsNative: plain.relay / plain.native,
-        indexedApplyVsNative: indexed.relay / indexed.native,
-        seedVsNative: seed.native / seed.relay,
-        wanVsLoopback: lines.wan / lines.loopback,
-      },
-    }
+    if (wants('lag')) parts.push(await followLags(bench, size, note, 'lag'))
+    if (wants('lines')) parts.push(await compareLines(bench, size, note))
+    if (wants('gateway')) parts.push(await throughGateway(bench, size, note))
+    if (wants('huge')) parts.push(await hugeTransaction(bench, size, note))
   } finally {
     await bench.close()
+  }
+  return {
+    figures: Object.assign({ dimensions }, ...parts.map((part) => part.figures)) as BenchResult['figures'],
+    ratios: Object.assign({}, ...parts.map((part) => part.ratios)) as BenchResult['ratios'],
   }
 }
 
 type Note = BenchOptions['note']
 
 /** The initial copy of the same rows: into a table with all indexes, as native does it, and as setup-replication does. */
-async function compareSeed(
-  bench: RelayBench,
-  size: Size,
-  note: Note,
-): Promise<{ rows: number; native: number; relay: number }> {
+async function compareSeed(bench: RelayBench, size: Size, note: Note): Promise<BenchResult> {
   const { rows } = await bench.writer.write(size.seed * 2)
   note(`initial copy of ${rows} rows by setup-replication ...`)
   const started = performance.now()
@@ -91,28 +68,38 @@ async function compareSeed(
   const native = await bench.subscribe()
   note(`  ${native.toFixed(1)} s`)
   await bench.stopNative()
-  return { rows, native, relay }
+  return {
+    figures: { seedRows: rows, nativeSeedSeconds: native, relaySeedSeconds: relay },
+    ratios: { seedVsNative: native / relay },
+  }
 }
 
 /** Rows a second of the same backlog, in turns; the median of the rounds. */
 async function compareApply(
   bench: RelayBench,
-  what: string,
+  index: 'indexed' | '',
   rows: number,
   rounds: number,
   note: Note,
-): Promise<{ native: number; relay: number }> {
+): Promise<BenchResult> {
   const native: number[] = []
   const relay: number[] = []
   for (let round = 0; round < rounds; round += 1) {
-    note(`applying about ${rows} rows ${what} ...`)
+    note(`applying about ${rows} rows ${index === '' ? 'without' : 'with the'} vector index ...`)
     const backlog = await bench.writer.write(rows)
     const [theirs, ours] = [await bench.drainNative(backlog.marker), await bench.drainRelay(backlog.marker)]
     native.push(backlog.rows / theirs.seconds)
     relay.push(backlog.rows / ours.seconds)
     note(`  native ${describe(backlog.rows, theirs)}\n  relay  ${describe(backlog.rows, ours)}`)
   }
-  return { native: median(native), relay: median(relay) }
+  const title = index === '' ? '' : 'Indexed'
+  return {
+    figures: {
+      [`native${title}RowsPerSecond`]: median(native),
+      [`relay${title}RowsPerSecond`]: median(relay),
+    },
+    ratios: { [index === '' ? 'applyVsNative' : 'indexedApplyVsNative']: median(relay) / median(native) },
+  }
 }
 
 /** Rows a second, and who was busy for how much of the time: whoever is near 1 is the limit. */
@@ -122,25 +109,27 @@ function describe(rows: number, { seconds, cpu }: Drained): string {
   return `${Math.round(rows / seconds)} rows/s (cores: ${shares.join(', ')}; the limit is ${limit?.[0] ?? 'unknown'})`
 }
 
-async function followLags(bench: RelayBench, size: Size, note: Note, what: string): Promise<number[]> {
-  note(`lag at 500 rows/s ${what} ...`)
-  const relay = bench.startOps(['relay'])
-  await relay.said(/connected to the cloud/)
-  // The first batches find cold caches and prepare statements, as after any start.
-  await bench.writer.write(600)
-  const { primary, relayedUrl: cloudUrl, writer } = bench
-  const lags = await measureLags({ primary, cloudUrl, writer, rowsPerSecond: 500, seconds: size.lagSeconds })
-  await relay.terminate()
-  note(`  p50 ${percentile(lags, 0.5).toFixed(0)} ms, p99 ${percentile(lags, 0.99).toFixed(0)} ms`)
-  return lags
-}
-
-/** The same proxy on the way to the cloud, once at once and once with 100 ms of round trip. */
-async function compareLines(
+async function followLags(
   bench: RelayBench,
   size: Size,
   note: Note,
-): Promise<{ loopback: number; wan: number; bytesPerRow: number }> {
+  name: 'lag' | 'indexedLag',
+): Promise<BenchResult> {
+  note(`lag at 500 rows/s ${name === 'lag' ? 'without' : 'with the'} vector index ...`)
+  const relay = bench.startOps(['relay'])
+  await relay.said(/connected to the cloud/)
+  // The first batches find cold caches and prepare statements, as after any start.
+  await untilMarked(bench.relayedUrl, (await bench.writer.write(600)).marker)
+  const { primary, relayedUrl: cloudUrl, writer } = bench
+  const lags = await measureLags({ primary, cloudUrl, writer, rowsPerSecond: 500, seconds: size.lagSeconds })
+  await relay.terminate()
+  const [p50, p99] = [percentile(lags, 0.5), percentile(lags, 0.99)]
+  note(`  p50 ${p50.toFixed(0)} ms, p99 ${p99.toFixed(0)} ms`)
+  return { figures: { [`${name}P50Ms`]: p50, [`${name}P99Ms`]: p99 }, ratios: {} }
+}
+
+/** The same proxy on the way to the cloud, once at once and once with 100 ms of round trip. */
+async function compareLines(bench: RelayBench, size: Size, note: Note): Promise<BenchResult> {
   const proxy = await openProxy(bench, bench.relayedUrl)
   const settings = { RELAY_DATABASE_URL: proxy.through(bench.settings['RELAY_DATABASE_URL'] ?? '') }
   const rates: number[] = []
@@ -156,14 +145,14 @@ async function compareLines(
       `over ${latencyMs * 2} ms of round trip: ${describe(backlog.rows, drained)}, ${bytesPerRow.toFixed(0)} bytes a row`,
     )
   }
-  return { loopback: rates[0] ?? NaN, wan: rates[1] ?? NaN, bytesPerRow }
+  const [loopback = NaN, wan = NaN] = rates
+  return {
+    figures: { loopbackRowsPerSecond: loopback, wanRowsPerSecond: wan, directBytesPerRow: bytesPerRow },
+    ratios: { wanVsLoopback: wan / loopback },
+  }
 }
 
-async function throughGateway(
-  bench: RelayBench,
-  size: Size,
-  note: Note,
-): Promise<{ rowsPerSecond: number; bytesPerRow: number }> {
+async function throughGateway(bench: RelayBench, size: Size, note: Note): Promise<BenchResult> {
   const gateway = bench.startOps(['gateway', '--json'], { GATEWAY_PORT: '0' })
   const [, url = ''] = await gateway.answered(/"url":"([^"]+)"/)
   const keys = bench.startOps(['keys', 'create', '--client', 'bench', '--json'])
@@ -179,15 +168,12 @@ async function throughGateway(
   const bytesPerRow = proxy.toServer / backlog.rows
   note(`through the gateway: ${describe(backlog.rows, drained)}, ${bytesPerRow.toFixed(0)} bytes a row`)
   await gateway.terminate()
-  return { rowsPerSecond: backlog.rows / drained.seconds, bytesPerRow }
+  const gatewayRowsPerSecond = backlog.rows / drained.seconds
+  return { figures: { gatewayRowsPerSecond, gatewayBytesPerRow: bytesPerRow }, ratios: {} }
 }
 
 /** One transaction of a million segments: the relay's resident size while it reads, spills and applies it. */
-async function hugeTransaction(
-  bench: RelayBench,
-  size: Size,
-  note: Note,
-): Promise<{ rows: number; rowsPerSecond: number; rssPeakMb: number }> {
+async function hugeTransaction(bench: RelayBench, size: Size, note: Note): Promise<BenchResult> {
   note(`one transaction of ${size.huge} segments ...`)
   const relay = bench.startOps(['relay'])
   await relay.said(/connected to the cloud/)
@@ -201,8 +187,8 @@ async function hugeTransaction(
   )
   await primary.query(
     `insert into segments (id, source_id, visibility, ordinal, text, turns, engine)
-     select 1000000000000 + n, $1, 'public', n, piece.text, '[]', 'captions'
-     from generate_series(1, $2::int) as n join bench_pieces piece on piece.n = n % 1000`,
+     select 1000000000000 + k, $1, 'public', k, piece.text, '[]', 'captions'
+     from generate_series(1, $2::int) as k join bench_pieces piece on piece.n = k % 1000`,
     [source, size.huge],
   )
   await primary.query('commit')
@@ -212,7 +198,10 @@ async function hugeTransaction(
   const { rssPeakMb } = relay
   await relay.terminate()
   note(`  ${Math.round(size.huge / seconds)} rows/s from its commit, at most ${rssPeakMb.toFixed(0)} MB`)
-  return { rows: size.huge, rowsPerSecond: size.huge / seconds, rssPeakMb }
+  return {
+    figures: { hugeRows: size.huge, hugeRowsPerSecond: size.huge / seconds, rssPeakMb },
+    ratios: {},
+  }
 }
 
 async function openProxy(bench: RelayBench, url: string): Promise<TcpProxy> {

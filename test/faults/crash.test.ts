@@ -19,7 +19,7 @@ const places = [
 t.test('killed at any point, every change takes effect once, in order, whole', async (t) => {
   const pair = await createRelayPair(t)
   const watch = await watchPair(t, pair)
-  for (const seed of seeds({ quick: 6, full: 200 })) {
+  for (const seed of seeds({ quick: 3, full: 200 })) {
     await t.test(`npm run test:faults -- --seed ${seed} test/faults/crash.test.ts`, async (t) => {
       const random = randomNumbers(seed)
       const writing = watch.write({ seed, operations: 40 })

@@ -37,7 +37,7 @@ async function settle({ cloud, slot }: Following, tables: readonly string[], lsn
   }
 }
 
-for (const seed of [1, 2, 3]) {
+for (const seed of [1, 2]) {
   t.test(`halves copied at two moments, under writes, meet the stream (seed ${seed})`, async (t) => {
     const following = await createFollowing(t)
     const { primary, cloud, primaryUrl } = following
