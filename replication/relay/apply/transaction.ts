@@ -32,8 +32,8 @@ const ignore = (): void => undefined
 export function openTransaction(flight: Flight, context: ApplyContext): Promise<LockedProgress | null> {
   const { lease, lockTimeoutMs, statementTimeoutMs } = context
   flight.statement(loadSql('relay/begin'), [], ignore)
-  // As long as Postgres keeps it.
-  const name = `homeport applies ${lease.slot}`.slice(0, 63)
+  // As long as Postgres keeps it. Each way ends only what it left behind itself.
+  const name = `homeport ${context.side} applies ${lease.slot}`.slice(0, 63)
   const settings = [`${lockTimeoutMs}ms`, `${statementTimeoutMs}ms`, name]
   flight.statement(loadSql('relay/settings'), settings, ignore)
   const answer = flight

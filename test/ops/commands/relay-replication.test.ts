@@ -66,9 +66,12 @@ t.test('set up, watched, stopped, damaged and torn down', async (t) => {
   ])
 
   const relay = startRelay(t, settings)
+  const verdictsOf = (answer: { value: Record<string, unknown> }): { verdict: string }[] =>
+    answer.value['tables'] as { verdict: string }[]
   const sound = await until(
     () => json(settings, 'monitor', '--once'),
-    (answer) => answer.exitCode === 0,
+    // A look that began before the relay did cannot wait for its beat.
+    (answer) => answer.exitCode === 0 && verdictsOf(answer).every((one) => one.verdict === 'match'),
     60_000,
   )
   t.match(sound.value, {
@@ -76,12 +79,7 @@ t.test('set up, watched, stopped, damaged and torn down', async (t) => {
     subscription: null,
     relay: { running: true, stop: null, conflicts: 0, quarantined: [] },
   })
-  const verdicts = sound.value['tables'] as { verdict: string }[]
-  t.strictSame(
-    verdicts.filter((one) => one.verdict !== 'match'),
-    [],
-    'every table is compared behind the beat, as in native mode',
-  )
+  t.equal(verdictsOf(sound).length, publishedTables.length, 'every table is compared behind the beat')
   t.match(await run('monitor', '--once', '--max-lag-seconds', '30'), {
     exitCode: 0,
     stdout: /relay +running: .*, cloud at /,
