@@ -90,7 +90,8 @@ t.test('it follows on its own, and says what it is', async (t) => {
   await until(() => fallback.status().segments === 12, 'loaded')
   await seedContent(url, { sources: sources(2, 2, 1) })
   await until(() => fallback.status().segments === 24, 'followed')
-  t.equal(seen.at(-1), 24)
+  // Told just after it shows in the status.
+  await until(() => seen.at(-1) === 24, 'told')
   await fallback.stop()
   t.ok(existsSync(join(t.testdirName, 'snapshot')))
 })
