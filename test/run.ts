@@ -1,8 +1,8 @@
 // What `npm test` runs after the bootstrap: lint, types and all tests; with file names, only these tests.
 //
-//   npm test                               everything
+//   npm test                               everything but the slow ones
 //   npm test -- test/core/lsn.test.ts      one file, no lint
-//   npm run test:faults                    the fault tests in full: about half an hour
+//   npm run test:faults                    the slow ones, and the fault tests in full: about an hour
 //   npm run test:faults -- --seed 17 test/faults/crash.test.ts    what seed 17 did there, again
 //
 // Readable output on stdout, one line a file and the whole of what failed. The last line is
@@ -17,6 +17,7 @@ import {
   stopRunClusters,
   testRunFolder,
 } from './support/cluster-cleanup.ts'
+import { quickTests, slowTests } from './support/slow-tests.ts'
 import { createTapSummary } from './support/tap-summary.ts'
 
 const repository = fileURLToPath(new URL('..', import.meta.url))
@@ -24,7 +25,9 @@ const { values: options, positionals } = parseArgs({
   allowPositionals: true,
   options: { faults: { type: 'boolean', default: false }, seed: { type: 'string' } },
 })
-const files = positionals.length === 0 && options.faults ? ['test/faults'] : positionals
+const beyondFaults = slowTests.filter((file) => !file.startsWith('test/faults/'))
+const chosen = options.faults ? ['test/faults', ...beyondFaults] : quickTests(repository)
+const files = positionals.length > 0 ? positionals : chosen
 // Seconds a file; in full it takes as long as it takes.
 const limits = options.faults ? ['--timeout=7200'] : []
 const running = new Set<ChildProcess>()
@@ -124,7 +127,7 @@ async function runTests(): Promise<{ passed: number; failed: number }> {
 }
 
 async function main(): Promise<void> {
-  const checks = files.length > 0 ? { passed: 0, failed: 0 } : await runChecks()
+  const checks = positionals.length > 0 || options.faults ? { passed: 0, failed: 0 } : await runChecks()
   let tests = { passed: 0, failed: 1 }
   try {
     await removeDeadRuns()

@@ -1,0 +1,41 @@
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+
+/**
+ * What `npm test` leaves to `npm run test:faults`, so that it stays quick on two cores: the same ground at more
+ * seeds, or through more processes, than a quick test of its room that stays.
+ */
+export const slowTests: readonly string[] = [
+  'test/faults/gateway.test.ts',
+  'test/faults/large-transaction.test.ts',
+  'test/faults/network.test.ts',
+  'test/faults/rivals.test.ts',
+  'test/replication/gateway/network.test.ts',
+  'test/replication/gateway/process.test.ts',
+  'test/replication/relay/apply/interruption.test.ts',
+  'test/replication/relay/apply/roles.test.ts',
+  'test/replication/relay/apply/workload.test.ts',
+  'test/replication/relay/apply/younger-copy.test.ts',
+  'test/replication/relay/seed/interrupted.test.ts',
+  'test/replication/relay/seed/kill.test.ts',
+  'test/replication/relay/setup/own-primary.test.ts',
+  'test/replication/relay/setup/owner.test.ts',
+  'test/replication/relay/setup/reseed.test.ts',
+  'test/replication/relay/setup/via-gateway.test.ts',
+  'test/replication/relay/spool/spool-crash.test.ts',
+  'test/replication/relay/spool/spool-damage.test.ts',
+  'test/replication/relay/stream/refusals.test.ts',
+  'test/replication/relay/stream/shutdown.test.ts',
+  'test/replication/relay/stream/silent.test.ts',
+  'test/replication/relay/stream/slow-consumer.test.ts',
+  'test/replication/relay/wal-budget-postgres.test.ts',
+]
+
+/** Every other test file below `folder`, as paths from there. */
+export function quickTests(folder: string): string[] {
+  return readdirSync(join(folder, 'test'), { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.test.ts'))
+    .map((file) => `test/${file}`)
+    .filter((file) => !slowTests.includes(file))
+    .sort()
+}
