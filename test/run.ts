@@ -17,7 +17,7 @@ import {
   stopRunClusters,
   testRunFolder,
 } from './support/cluster-cleanup.ts'
-import { quickTests, slowTests } from './support/slow-tests.ts'
+import { quickTests, slowTests, testFilesOf } from './support/slow-tests.ts'
 import { createTapSummary } from './support/tap-summary.ts'
 
 const repository = fileURLToPath(new URL('..', import.meta.url))
@@ -27,9 +27,9 @@ const { values: options, positionals } = parseArgs({
 })
 const beyondFaults = slowTests.filter((file) => !file.startsWith('test/faults/'))
 const chosen = options.faults ? ['test/faults', ...beyondFaults] : quickTests(repository)
-const files = positionals.length > 0 ? positionals : chosen
-// Seconds a file; in full it takes as long as it takes.
-const limits = options.faults ? ['--timeout=7200'] : []
+const files = testFilesOf(repository, positionals.length > 0 ? positionals : chosen)
+// Seconds a file, in which also the clusters start; in full it takes as long as it takes.
+const limitSeconds = options.faults ? 7200 : 240
 const running = new Set<ChildProcess>()
 const runFolder = testRunFolder()
 let interrupted = false
@@ -61,9 +61,17 @@ interface Outcome {
   output: string
 }
 
-function runTool(tool: string, args: readonly string[], onText?: (text: string) => void): Promise<Outcome> {
+function runTool(tool: string, args: readonly string[]): Promise<Outcome> {
+  return runProcess(`${repository}node_modules/.bin/${tool}`, args)
+}
+
+function runProcess(
+  program: string,
+  args: readonly string[],
+  onText?: (text: string) => void,
+): Promise<Outcome> {
   return new Promise((resolve, reject) => {
-    const child = spawn(`${repository}node_modules/.bin/${tool}`, args, {
+    const child = spawn(program, args, {
       cwd: repository,
       env: testEnvironment(),
       stdio: ['ignore', 'pipe', onText === undefined ? 'pipe' : 'inherit'],
@@ -115,9 +123,8 @@ async function runTests(): Promise<{ passed: number; failed: number }> {
   const summary = createTapSummary((text) => {
     if (!interrupted) print(text)
   })
-  const { code } = await runTool('tap', ['--reporter=tap', ...limits, ...files], (text) =>
-    summary.write(text),
-  )
+  const runner = ['--import', 'tsx', 'test/run-files.ts', `--limit-seconds=${limitSeconds}`, ...files]
+  const { code } = await runProcess(process.execPath, runner, (text) => summary.write(text))
   const { passed, failed, skipped } = summary.end()
   if (skipped > 0) print(`${skipped} skipped, for the reasons above`)
   if (passed + failed === 0) print('no test ran')

@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs'
+import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 
 /**
@@ -44,9 +44,19 @@ export const slowTests: readonly string[] = [
 
 /** Every other test file below `folder`, as paths from there. */
 export function quickTests(folder: string): string[] {
-  return readdirSync(join(folder, 'test'), { recursive: true, encoding: 'utf8' })
+  return testFilesBelow(folder, 'test').filter((file) => !slowTests.includes(file))
+}
+
+/** Test files by name, and all those below a folder. @throws for a name that is neither. */
+export function testFilesOf(folder: string, names: readonly string[]): string[] {
+  return names.flatMap((name) =>
+    statSync(join(folder, name)).isDirectory() ? testFilesBelow(folder, name) : [name],
+  )
+}
+
+function testFilesBelow(folder: string, below: string): string[] {
+  return readdirSync(join(folder, below), { recursive: true, encoding: 'utf8' })
     .filter((file) => file.endsWith('.test.ts'))
-    .map((file) => `test/${file}`)
-    .filter((file) => !slowTests.includes(file))
+    .map((file) => join(below, file))
     .sort()
 }

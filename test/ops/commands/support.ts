@@ -3,7 +3,7 @@ import { Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { runProgram } from '../../../core/cli.ts'
 import { settings as known } from '../../../core/config.ts'
-import { opsCommands } from '../../../ops/commands/all.ts'
+import { loadCommands } from '../../../ops/commands/all.ts'
 
 const repository = fileURLToPath(new URL('../../..', import.meta.url))
 
@@ -30,7 +30,14 @@ export async function ops(settings: Settings, ...argv: string[]): Promise<Outcom
   const stdout = new Collected()
   const stderr = new Collected()
   const description = 'Operate Homeport'
-  const exitCode = await runProgram({ name: 'ops', description, commands: opsCommands, argv, stdout, stderr })
+  const exitCode = await runProgram({
+    name: 'ops',
+    description,
+    commands: await loadCommands(argv),
+    argv,
+    stdout,
+    stderr,
+  })
   return { exitCode, stdout: stdout.text, stderr: stderr.text }
 }
 

@@ -46,7 +46,7 @@ async function readRows(db: pg.Pool, table: PublishedTable, condition: string): 
     const { rows } = await session.query<{ key: string; hash: string }>(
       `select jsonb_build_array(${table.key.join(', ')})::text as key,
               md5(jsonb_build_array(${table.columns.join(', ')})::text) as hash
-       from ${table.name} where ${condition}`,
+       from ${table.name} where ${condition} order by ${table.key.join(', ')}`,
     )
     return new Map(rows.map(({ key, hash }) => [key, hash]))
   } finally {
