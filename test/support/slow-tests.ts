@@ -1,4 +1,4 @@
-import { readdirSync, statSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 
 /**
@@ -6,6 +6,7 @@ import { join } from 'node:path'
  * seeds, or through more processes, than a quick test of its room that stays.
  */
 export const slowTests: readonly string[] = [
+  'test/e2e/ingest-crash.test.ts',
   'test/faults/acknowledge.test.ts',
   'test/faults/cloud.test.ts',
   'test/faults/gateway.test.ts',
@@ -27,12 +28,14 @@ export const slowTests: readonly string[] = [
   'test/replication/relay/apply/workload.test.ts',
   'test/replication/relay/apply/younger-copy.test.ts',
   'test/replication/relay/run-spool.test.ts',
+  'test/replication/relay/run.test.ts',
   'test/replication/relay/seed/interrupted.test.ts',
   'test/replication/relay/seed/kill.test.ts',
   'test/replication/relay/setup/own-primary.test.ts',
   'test/replication/relay/setup/owner.test.ts',
   'test/replication/relay/setup/reseed.test.ts',
   'test/replication/relay/setup/via-gateway.test.ts',
+  'test/replication/relay/setup/refusals.test.ts',
   'test/replication/relay/spool/spool-crash.test.ts',
   'test/replication/relay/spool/spool-damage.test.ts',
   'test/replication/relay/stream/refusals.test.ts',
@@ -52,6 +55,17 @@ export function testFilesOf(folder: string, names: readonly string[]): string[] 
   return names.flatMap((name) =>
     statSync(join(folder, name)).isDirectory() ? testFilesBelow(folder, name) : [name],
   )
+}
+
+/** What a test with servers, processes or settings of its own imports or names. */
+const ownProcess =
+  /from '[^']*(?:support|fixture|child_process|worker_threads|cluster|\/pair)[^']*'|process\.(?:env|exit|on)\b/
+
+/** Parts test files into those that need a process of their own and those that may share one: starting it is most of their time. */
+export function groupTests(files: readonly string[]): { alone: string[]; together: string[] } {
+  const alone = files.filter((file) => ownProcess.test(readFileSync(file, 'utf8')))
+  const together = files.filter((file) => !alone.includes(file))
+  return together.length < 3 ? { alone: [...files], together: [] } : { alone, together }
 }
 
 function testFilesBelow(folder: string, below: string): string[] {
