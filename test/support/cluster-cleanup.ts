@@ -1,6 +1,5 @@
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { processIdentity } from '../../core/process-identity.ts'
 import { Cluster } from '../../ops/local/cluster.ts'
 import { resolveDataFolder } from '../../ops/local/data-folder.ts'
@@ -8,12 +7,11 @@ import { withFileLock } from '../../ops/local/file-lock.ts'
 import { findPostgres } from '../../ops/local/find-postgres.ts'
 import { clusterPair } from './clusters.ts'
 import { queryRows } from './databases.ts'
-
-const testFolder = fileURLToPath(new URL('../../data/test', import.meta.url))
+import { clustersFolder, diskFolder } from './test-folder.ts'
 
 /** The folder for the clusters of this whole run; the process in its name owns it. */
 export function testRunFolder(): string {
-  return join(testFolder, `run-${process.pid}`)
+  return join(clustersFolder(), `run-${process.pid}`)
 }
 
 /** Stops the clusters of one run or one test and removes all of it. */
@@ -34,7 +32,7 @@ export async function stopRunClusters(wanted: string): Promise<void> {
 
 /** Removes the pair that single tests leave running, unless one uses it right now. */
 export async function removeIdleSharedPair(): Promise<void> {
-  const wanted = join(testFolder, 'shared')
+  const wanted = join(diskFolder, 'shared')
   if (!existsSync(wanted)) return
   await withFileLock(`${wanted}.lock`, async () => {
     const clusters = Object.values(clusterPair(wanted)) as Cluster[]
@@ -54,9 +52,11 @@ async function isUsed(cluster: Cluster): Promise<boolean> {
 
 /** Removes what runs that were killed left behind: `run-PID` and `private-PID-...` of processes that are gone. */
 export async function removeDeadRuns(): Promise<void> {
-  mkdirSync(testFolder, { recursive: true })
-  for (const name of readdirSync(testFolder)) {
-    const pid = Number(/^(?:run|private)-(\d+)(?:-\w+)?$/.exec(name)?.[1] ?? 0)
-    if (pid > 0 && processIdentity(pid) === undefined) await stopRunClusters(join(testFolder, name))
+  mkdirSync(diskFolder, { recursive: true })
+  for (const folder of new Set([diskFolder, clustersFolder()])) {
+    for (const name of readdirSync(folder)) {
+      const pid = Number(/^(?:run|private)-(\d+)(?:-\w+)?$/.exec(name)?.[1] ?? 0)
+      if (pid > 0 && processIdentity(pid) === undefined) await stopRunClusters(join(folder, name))
+    }
   }
 }

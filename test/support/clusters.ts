@@ -1,18 +1,17 @@
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import { Cluster } from '../../ops/local/cluster.ts'
 import { resolveDataFolder } from '../../ops/local/data-folder.ts'
 import { withFileLock } from '../../ops/local/file-lock.ts'
 import { findPostgres } from '../../ops/local/find-postgres.ts'
+import { clustersFolder, diskFolder } from './test-folder.ts'
 
 export interface TestClusters {
   primary: Cluster
   cloud: Cluster
 }
 
-const repository = fileURLToPath(new URL('../..', import.meta.url))
 let pair: Promise<TestClusters> | undefined
 
 /**
@@ -20,7 +19,7 @@ let pair: Promise<TestClusters> | undefined
  * between single tests.
  */
 export function testClustersFolder(): string {
-  return process.env['HOMEPORT_TEST_CLUSTERS'] ?? join(repository, 'data/test/shared')
+  return process.env['HOMEPORT_TEST_CLUSTERS'] ?? join(diskFolder, 'shared')
 }
 
 /**
@@ -51,11 +50,7 @@ async function startPair(wanted: string): Promise<TestClusters> {
 
 /** A started cluster of the test's own, to stop, kill and start again; removed at the end of the test. */
 export async function privateCluster(t: Test, name = 'primary'): Promise<Cluster> {
-  const wanted = join(
-    repository,
-    'data/test',
-    `private-${process.pid}-${Math.random().toString(36).slice(2, 8)}`,
-  )
+  const wanted = join(clustersFolder(), `private-${process.pid}-${Math.random().toString(36).slice(2, 8)}`)
   const { folder } = resolveDataFolder(wanted)
   const cluster = new Cluster({ name, folder: join(folder, name), postgres: findPostgres(), durable: false })
   t.teardown(async () => {
