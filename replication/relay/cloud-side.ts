@@ -5,6 +5,7 @@ import type { Logger } from '../../core/log.ts'
 import { parseLsn } from '../../core/lsn.ts'
 import type { CloudDescription, CloudLink, Lease, LeaseRequest, Progress } from './cloud-link.ts'
 import { decide, explainStop, isRefusal, nameRefusal } from './decide.ts'
+import { OpenLinks } from './open-links.ts'
 import { cloudRewound } from './start-checks.ts'
 import {
   afterFailure,
@@ -57,7 +58,7 @@ export class CloudSide {
   readonly #now: () => number
   readonly #worked = new Set<Transport>()
   readonly #refused = new Set<Transport>()
-  readonly #links = new Map<Transport, CloudLink>()
+  readonly #links: OpenLinks
   #slot: string
   #state: TransportState
   #session: CloudSession | null = null
@@ -71,6 +72,7 @@ export class CloudSide {
     this.#options = options
     this.#now = options.now ?? (() => performance.now())
     this.#slot = options.slot ?? unknownSlot
+    this.#links = new OpenLinks(options.open)
     this.#state = firstTransport(options.policy)
     this.#unreachableSinceMs = this.#now()
   }
@@ -127,7 +129,7 @@ export class CloudSide {
     const reason = errorMessage(error)
     onTrouble(error)
     this.#session = null
-    this.#discard(transport)
+    this.#links.discard(transport)
     if (transport !== this.transport) return
     if (this.#lastError === null) say(`the cloud cannot be reached (${transport}): ${reason}; trying again`)
     log.warn({ transport, err: error }, 'the cloud cannot be reached')
@@ -172,11 +174,12 @@ export class CloudSide {
     const { policy, say, log } = this.#options
     if (this.#probing || !isProbeDue(this.#state, this.#now())) return
     this.#probing = true
-    void this.#link('direct')
+    void this.#links
+      .get('direct')
       .describe(this.#slot)
       .then((found) => !found.isReadOnly)
       .catch(() => {
-        this.#discard('direct')
+        this.#links.discard('direct')
         return false
       })
       .then((works) => {
@@ -228,24 +231,7 @@ export class CloudSide {
 
   async close(): Promise<void> {
     this.#session = null
-    await Promise.all([...this.#links.values()].map((link) => link.close()))
-  }
-
-  #link(transport: Transport): CloudLink {
-    const known = this.#links.get(transport)
-    if (known !== undefined) return known
-    const link = this.#options.open[transport]?.()
-    if (link === undefined) throw new Error(`there is no ${transport} link`)
-    this.#links.set(transport, link)
-    return link
-  }
-
-  /** A link may keep connections that a middlebox has forgotten, each of which would be found dead in its own time. */
-  #discard(transport: Transport): void {
-    const link = this.#links.get(transport)
-    this.#links.delete(transport)
-    // What hangs is not waited for, and what fails now was given up before.
-    link?.close().catch(() => undefined)
+    await this.#links.close()
   }
 
   /** Whether no repetition and no other way helps. */
@@ -267,7 +253,7 @@ export class CloudSide {
 
   async #connect(transport: Transport): Promise<CloudSession> {
     const { leaseRequest, check, checkProgress, say, onReconnect, log } = this.#options
-    const link = this.#link(transport)
+    const link = this.#links.get(transport)
     this.#described = null
     let described = await link.describe(this.#slot)
     if (described.progress === null && described.slot !== this.#slot)

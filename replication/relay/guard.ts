@@ -2,6 +2,7 @@ import { hostname } from 'node:os'
 import { HomeportError } from '../../core/errors.ts'
 import { parseLsn } from '../../core/lsn.ts'
 import type { CloudDescription, LeaseRequest, Progress } from './cloud-link.ts'
+import type { KnownHistory } from './history-check.ts'
 import type { StoredMemory } from './memory-file.ts'
 import type { PrimaryFacts } from './primary-facts.ts'
 import type { PrimarySide } from './primary-side.ts'
@@ -125,10 +126,16 @@ export class Guard {
     if (wrong !== null) throw wrong
   }
 
+  /** What the primary must still have; null when nothing is known. */
+  get history(): KnownHistory | null {
+    const known = this.#memory
+    return known === null ? null : { commitLsn: known.commitLsn, endLsn: known.cloudLsn }
+  }
+
   /** The cloud has confirmed this. */
   remember(progress: Progress): void {
-    const { slot, systemIdentifier, timeline, sequence, endLsn } = progress
-    this.#memory = { slot, systemIdentifier, timeline, sequence, cloudLsn: endLsn }
+    const { slot, systemIdentifier, timeline, sequence, commitLsn, endLsn } = progress
+    this.#memory = { slot, systemIdentifier, timeline, sequence, commitLsn, cloudLsn: endLsn }
   }
 
   /** What is remembered of the same cloud and primary, when the cloud cannot be asked. */

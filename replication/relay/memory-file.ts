@@ -10,7 +10,7 @@ export interface StoredMemory extends Memory {
   timeline: number
 }
 
-const version = 1
+const version = 2
 const fileName = 'memory.json'
 
 /** Replaces what is remembered. It may be a few seconds old after a crash: then fewer mistakes are noticed, none is made. */

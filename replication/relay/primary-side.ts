@@ -5,8 +5,10 @@ import { explainConnectionError, type Queryable } from '../../core/db.ts'
 import { errorCode, errorMessage, HomeportError } from '../../core/errors.ts'
 import type { Logger } from '../../core/log.ts'
 import { publicationName } from '../../core/published-tables.ts'
+import { parseLsn } from '../../core/lsn.ts'
 import { loadSql } from '../../core/sql.ts'
 import { decide, explainStop, nameRefusal } from './decide.ts'
+import { verifyHistory, type KnownHistory } from './history-check.ts'
 import { readPrimaryFacts, type PrimaryFacts, type RelaySlot } from './primary-facts.ts'
 import { judgePrimary, judgeSlot, slotHeld } from './start-checks.ts'
 import {
@@ -96,24 +98,18 @@ export class PrimarySide {
     /** nobody else may read for this cloud: then what holds the slot in our name is a dead connection */
     hasLease: () => boolean
     check: (facts: PrimaryFacts) => void
+    /** what the cloud has of its log; compared where the slot goes back before it */
+    history: () => KnownHistory | null
     signal: AbortSignal
   }): Promise<ReplicationStream> {
-    const { connectionString, spillFolder, reading, log, openStream = openReplicationStream } = this.#options
     return this.#persist(input.signal, async () => {
       const facts = await this.#askFacts(input.slot)
       const wrong = judgePrimary(facts) ?? judgeSlot(facts.slot, input.slot, facts.database)
       if (wrong !== null) throw wrong
       input.check(facts)
       if (facts.slot?.active === true) await this.#freeSlot(facts.slot, facts, input.hasLease())
-      const stream = await openStream({
-        connectionString,
-        slot: input.slot,
-        publication: publicationName,
-        startLsn: input.startLsn,
-        spillFolder,
-        signal: reading,
-        log,
-      })
+      await this.#checkHistory(facts, input)
+      const stream = await this.#openStream(input.slot, input.startLsn)
       try {
         // The stream says it without needing a right, and is what we are going to read.
         const { systemIdentifier, timeline, walLsn } = stream.identity
@@ -123,6 +119,31 @@ export class PrimarySide {
         await stream.close()
         throw error
       }
+    })
+  }
+
+  /** Where the slot is behind the cloud, what it sends again must be what the cloud has. */
+  async #checkHistory(
+    facts: PrimaryFacts,
+    input: { slot: string; history: () => KnownHistory | null },
+  ): Promise<void> {
+    const known = input.history()
+    const confirmedLsn = facts.slot?.confirmedLsn ?? null
+    if (known === null || confirmedLsn === null || parseLsn(confirmedLsn) >= parseLsn(known.endLsn)) return
+    this.#options.log.info({ confirmedLsn, ...known }, 'comparing what the slot sends again')
+    await verifyHistory(await this.#openStream(input.slot, confirmedLsn), known, confirmedLsn)
+  }
+
+  async #openStream(slot: string, startLsn: string): Promise<ReplicationStream> {
+    const { connectionString, spillFolder, reading, log, openStream = openReplicationStream } = this.#options
+    return openStream({
+      connectionString,
+      slot,
+      publication: publicationName,
+      startLsn,
+      spillFolder,
+      signal: reading,
+      log,
     })
   }
 

@@ -136,6 +136,7 @@ export class RelayProcess {
         startLsn: from,
         hasLease: () => this.#cloud.session !== null,
         check: (now) => this.#guard.checkPrimary(now),
+        history: () => this.#guard.history,
         signal,
       })
     const flow = this.#createFlow(await open(startLsn), startLsn, async (from, cause) => {

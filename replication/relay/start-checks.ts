@@ -16,6 +16,8 @@ export interface SpoolChain {
 /** How far the cloud was when it last confirmed anything to this relay. */
 export interface Memory {
   cloudLsn: string
+  /** start of the last commit record that it had; nothing else was published from there to `cloudLsn` */
+  commitLsn: string
   /** batches that it had taken; a copy that was made anew goes on counting */
   sequence: string
 }

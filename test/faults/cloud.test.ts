@@ -11,7 +11,7 @@ import { privateCluster } from '../support/clusters.ts'
 import { passFence } from '../support/oracles/equality.ts'
 import { watchPair, type Watch } from '../support/oracles/watch.ts'
 import { createRelayPair, startRelay, type RelayPair } from '../support/relay-pair.ts'
-import { onlyInFull, stopsWith } from './support.ts'
+import { stopsWith } from './support.ts'
 
 interface OwnCloud {
   cluster: Cluster
@@ -26,7 +26,7 @@ async function openPair(t: Test): Promise<OwnCloud> {
 }
 
 // Rows 36 and 38.
-t.test('a cloud that goes away, cannot be written, has no room', { skip: onlyInFull }, async (t) => {
+t.test('a cloud that goes away, cannot be written, has no room', async (t) => {
   const { cluster, pair, watch } = await openPair(t)
   const relay = startRelay(t, pair)
   await passFence(pair.primary, pair.cloud)
@@ -111,51 +111,47 @@ t.test('a cloud that goes away, cannot be written, has no room', { skip: onlyInF
 })
 
 // Row 41.
-t.test(
-  'locks and deadlocks in the cloud: the whole transaction is tried again',
-  { skip: onlyInFull },
-  async (t) => {
-    const pair = await createRelayPair(t)
-    const watch = await watchPair(t, pair)
-    const relay = startRelay(t, pair)
-    await passFence(pair.primary, pair.cloud)
+t.test('locks and deadlocks in the cloud: the whole transaction is tried again', async (t) => {
+  const pair = await createRelayPair(t)
+  const watch = await watchPair(t, pair)
+  const relay = startRelay(t, pair)
+  await passFence(pair.primary, pair.cloud)
 
-    await t.test('a table that somebody holds', async (t) => {
-      const session = await pair.cloud.connect()
+  await t.test('a table that somebody holds', async (t) => {
+    const session = await pair.cloud.connect()
+    await session.query('begin')
+    await session.query('lock table lexicon in access exclusive mode')
+    await watch.write({ seed: 1, operations: 30 })
+    await sleep(15_000)
+    await session.query('rollback')
+    session.release()
+    await watch.judge(t, 'released')
+  })
+
+  await t.test('a deadlock', async (t) => {
+    const session = await pair.cloud.connect()
+    // The other side notices first.
+    await session.query(`set deadlock_timeout = '20s'`)
+    for (let round = 0; round < 3; round += 1) {
       await session.query('begin')
-      await session.query('lock table lexicon in access exclusive mode')
-      await watch.write({ seed: 1, operations: 30 })
-      await sleep(15_000)
-      await session.query('rollback')
-      session.release()
-      await watch.judge(t, 'released')
-    })
-
-    await t.test('a deadlock', async (t) => {
-      const session = await pair.cloud.connect()
-      // The other side notices first.
-      await session.query(`set deadlock_timeout = '20s'`)
-      for (let round = 0; round < 3; round += 1) {
-        await session.query('begin')
-        await session.query('select from lexicon where term = 1 for update')
-        await pair.primary.query(`begin; update lexicon set documents = documents + 1 where term = 0;
+      await session.query('select from lexicon where term = 1 for update')
+      await pair.primary.query(`begin; update lexicon set documents = documents + 1 where term = 0;
         update lexicon set documents = documents - 1 where term = 1; commit`)
-        await until(
-          async () => (await pair.cloud.query('select from pg_locks where not granted')).rowCount ?? 0,
-          (waiting) => waiting > 0,
-        )
-        await session.query('select from lexicon where term = 0 for update').catch(() => undefined)
-        await session.query('rollback')
-      }
-      session.release()
-      await watch.judge(t, 'untangled')
-    })
-    t.match(await relay.terminate(), { code: 0 })
-  },
-)
+      await until(
+        async () => (await pair.cloud.query('select from pg_locks where not granted')).rowCount ?? 0,
+        (waiting) => waiting > 0,
+      )
+      await session.query('select from lexicon where term = 0 for update').catch(() => undefined)
+      await session.query('rollback')
+    }
+    session.release()
+    await watch.judge(t, 'untangled')
+  })
+  t.match(await relay.terminate(), { code: 0 })
+})
 
 // Row 37.
-t.test('a cloud that was restored to yesterday', { skip: onlyInFull }, async (t) => {
+t.test('a cloud that was restored to yesterday', async (t) => {
   const { cluster, pair, watch } = await openPair(t)
   let relay = startRelay(t, pair)
   await watch.write({ seed: 1, operations: 20 })

@@ -45,7 +45,7 @@ t.test('through the gateway', async (t) => {
     'relay.mid-batch',
   ]
   let alive = gateway
-  for (const seed of seeds({ quick: 2, full: 40 })) {
+  for (const seed of seeds({ quick: 3, full: 40 })) {
     await t.test(`npm run test:faults -- --seed ${seed} test/faults/gateway.test.ts`, async (t) => {
       const random = randomNumbers(seed)
       const place = places[seed % places.length] ?? ''

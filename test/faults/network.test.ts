@@ -6,7 +6,7 @@ import { watchPair, type Watch } from '../support/oracles/watch.ts'
 import type { OpsProcess } from '../support/ops-process.ts'
 import { createRelayPair, startRelay, type RelayPair } from '../support/relay-pair.ts'
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts'
-import { isFull, onlyInFull, stopsWith } from './support.ts'
+import { isFull, stopsWith } from './support.ts'
 
 interface Linked {
   pair: RelayPair
@@ -69,7 +69,7 @@ t.test('over bad lines', async (t) => {
     for (const proxy of [home, cloud]) proxy.set()
   })
 
-  await t.test('a line so narrow that the log piles up', { skip: onlyInFull }, async (t) => {
+  await t.test('a line so narrow that the log piles up', async (t) => {
     cloud.set({ bytesPerSecond: 100_000, latencyMs: 100 })
     await watch.write({ seed: 4, operations: 200 })
     await watch.judge(t, 'through the eye of a needle', 300_000)
@@ -96,7 +96,7 @@ t.test('a primary that a middlebox forgot is noticed, and read again', async (t)
   t.notOk(relay.hasEnded)
 })
 
-t.test('a cloud that a middlebox forgot', { skip: onlyInFull }, async (t) => {
+t.test('a cloud that a middlebox forgot', async (t) => {
   const { pair, watch, cloud, start } = await openLinks(t)
   start()
   await passFence(pair.primary, pair.cloud)

@@ -6,10 +6,10 @@ import { privateCluster } from '../support/clusters.ts'
 import { passFence } from '../support/oracles/equality.ts'
 import { watchPair } from '../support/oracles/watch.ts'
 import { createRelayPair, runOps, startRelay } from '../support/relay-pair.ts'
-import { onlyInFull, stopsWith } from './support.ts'
+import { stopsWith } from './support.ts'
 
 // Row 11.
-t.test('a slot whose log the primary threw away', { skip: onlyInFull }, async (t) => {
+t.test('a slot whose log the primary threw away', async (t) => {
   const primaryCluster = await privateCluster(t)
   const pair = await createRelayPair(t, { primaryCluster })
   const { primary, slot } = pair
@@ -49,7 +49,7 @@ t.test('a slot whose log the primary threw away', { skip: onlyInFull }, async (t
 })
 
 // Row 13.
-t.test('a primary that was restored to an older state', { skip: onlyInFull }, async (t) => {
+t.test('a primary that was restored to an older state', async (t) => {
   const primaryCluster = await privateCluster(t)
   const pair = await createRelayPair(t, { primaryCluster })
   const watch = await watchPair(t, pair)
@@ -96,7 +96,7 @@ t.test('a primary that was restored to an older state', { skip: onlyInFull }, as
   })
 })
 
-t.test('a primary that is killed and recovers', { skip: onlyInFull }, async (t) => {
+t.test('a primary that is killed and recovers', async (t) => {
   const primaryCluster = await privateCluster(t)
   const pair = await createRelayPair(t, { primaryCluster })
   const watch = await watchPair(t, pair)

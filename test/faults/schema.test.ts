@@ -2,7 +2,7 @@ import t from 'tap'
 import { compareRows, passFence } from '../support/oracles/equality.ts'
 import { watchPair } from '../support/oracles/watch.ts'
 import { createRelayPair, startRelay } from '../support/relay-pair.ts'
-import { stopsWith } from './support.ts'
+import { isFull, stopsWith } from './support.ts'
 
 // Rows 53 and 54: the primary's schema changes under a relay that runs, or before it starts. Each is undone
 // by giving the cloud the same change, as the message says.
@@ -40,7 +40,7 @@ t.test('a schema that no longer fits stops the relay with the difference', async
   })
   const { primary, cloud } = pair
   const watch = await watchPair(t, pair)
-  for (const { what, change, cloudToo, message, write } of changes) {
+  for (const { what, change, cloudToo, message, write } of isFull ? changes : changes.slice(0, 1)) {
     await t.test(`${what}, under way`, async (t) => {
       const relay = startRelay(t, pair, { args: ['--json'] })
       await watch.write({ seed: 1, operations: 15 })
@@ -76,6 +76,7 @@ t.test('a schema that no longer fits stops the relay with the difference', async
     t.match(await relay.terminate(), { code: 0 })
   })
 
+  if (!isFull) return
   await t.test('a column of the cloud that needs a value', async (t) => {
     await cloud.query('alter table lexicon add column weight real not null default 1')
     await cloud.query('alter table lexicon alter column weight drop default')

@@ -3,6 +3,7 @@ import t from 'tap'
 import { passFence } from '../support/oracles/equality.ts'
 import { watchPair } from '../support/oracles/watch.ts'
 import { createRelayPair, startRelay, type RelayPair } from '../support/relay-pair.ts'
+import { isFull } from './support.ts'
 
 async function positions(pair: RelayPair): Promise<{ confirmed?: string; progress?: string }> {
   const slot = await pair.primary.query<{ confirmed: string }>(
@@ -19,7 +20,7 @@ async function positions(pair: RelayPair): Promise<{ confirmed?: string; progres
 t.test('SIGTERM under load: what is in hand is finished, and the acknowledgement is exact', async (t) => {
   const pair = await createRelayPair(t)
   const watch = await watchPair(t, pair)
-  for (const seed of [1, 2]) {
+  for (const seed of isFull ? [1, 2, 3, 4, 5] : [1]) {
     const relay = startRelay(t, pair)
     await passFence(pair.primary, pair.cloud)
     const writing = watch.write({ seed, operations: 60 })
@@ -31,15 +32,6 @@ t.test('SIGTERM under load: what is in hand is finished, and the acknowledgement
     t.equal(confirmed, progress)
     await writing
   }
-
-  await t.test('a second signal does not lose anything either', async (t) => {
-    const relay = startRelay(t, pair, { failpoint: 'relay.before-commit:1:wait' })
-    await relay.said(/failpoint/)
-    relay.signal('SIGTERM')
-    await new Promise((go) => setTimeout(go, 1_200))
-    relay.signal('SIGTERM')
-    t.not((await relay.exited).code, 0)
-  })
 
   await t.test(
     'a full disk under the log',
@@ -53,4 +45,17 @@ t.test('SIGTERM under load: what is in hand is finished, and the acknowledgement
       t.match(await relay.terminate(), { code: 0 })
     },
   )
+
+  if (!isFull) return
+  await t.test('a second signal does not lose anything either', async (t) => {
+    await watch.write({ seed: 4, operations: 10 })
+    const relay = startRelay(t, pair, { failpoint: 'relay.before-commit:1:wait' })
+    await relay.said(/failpoint/)
+    relay.signal('SIGTERM')
+    await new Promise((go) => setTimeout(go, 1_200))
+    relay.signal('SIGTERM')
+    t.not((await relay.exited).code, 0)
+    startRelay(t, pair)
+    await watch.judge(t, 'started again')
+  })
 })

@@ -6,9 +6,6 @@ import { queryRows } from '../support/databases.ts'
 /** `npm run test:faults`: everything, with every seed; within `npm test` a quick part of it. */
 export const isFull = process.env['HOMEPORT_FAULTS'] === 'full'
 
-/** Why a test that takes minutes, or a server of its own, is left out of `npm test`; false in full. */
-export const onlyInFull: false | string = isFull ? false : 'npm run test:faults runs it'
-
 /** The seeds to run: one that was asked for, or the first ones. */
 export function seeds(count: { quick: number; full: number }): number[] {
   const asked = process.env['HOMEPORT_SEED']

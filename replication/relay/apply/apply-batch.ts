@@ -95,8 +95,8 @@ async function finish(
   batch: Batch,
   { reader, resolved, quarantined }: CarefulOutcome & { kind: 'ready' },
 ): Promise<Applied> {
-  const { header, lastCommitLsn, rows } = reader
-  const commitLsn = lastCommitLsn === null ? (header?.commit ?? batch.end) : formatLsn(lastCommitLsn)
+  const { lastChangeLsn, rows } = reader
+  const commitLsn = lastChangeLsn === null ? batch.end : formatLsn(lastChangeLsn)
   if (context.side === 'relay') await failpoint('relay.before-commit')
   else await failpoint('gateway.before-commit')
   const progress = await commit(context, { commitLsn, endLsn: batch.end })

@@ -57,13 +57,17 @@ export class ChangeReader {
   rows = 0
   /** every table that was described, in each of its shapes */
   readonly shapes = new Set<TableShape>()
-  /** start of the last commit record; null without a transaction */
-  lastCommitLsn: bigint | null = null
+  /**
+   * start of the commit record of the last transaction that changed something; null without one. Those that changed
+   * nothing may not come again when the same log is sent once more, see history-check.ts.
+   */
+  lastChangeLsn: bigint | null = null
+  #lastCommitLsn: bigint | null = null
   readonly #options: ChangeReaderOptions
   readonly #tables: ReadonlyMap<string, PublishedTable>
   readonly #byOid = new Map<number, { frame: Buffer; shape: TableShape }>()
   readonly #types = new Map<number, TypeMessage>()
-  #open: { commitLsn: bigint; isSkipped: boolean } | null = null
+  #open: { commitLsn: bigint; isSkipped: boolean; hasChanges: boolean } | null = null
 
   constructor(options: ChangeReaderOptions) {
     this.#options = options
@@ -113,7 +117,7 @@ export class ChangeReader {
         return this.#rowChange('delete', table, message.old, null)
       }
       case 'truncate': {
-        const { commitLsn, isSkipped } = this.#transaction()
+        const { commitLsn, isSkipped } = this.#changing()
         const tables = message.relationOids
           .map((oid) => this.#shape(oid))
           .filter((table) => !this.#isCopied(table, commitLsn))
@@ -152,7 +156,7 @@ export class ChangeReader {
     old: Tuple | null,
     row: Tuple | null,
   ): RowChange | null {
-    const { commitLsn, isSkipped } = this.#transaction()
+    const { commitLsn, isSkipped } = this.#changing()
     if (row !== null) checkTuple(table, row)
     if (old !== null) checkTuple(table, old)
     const keyed = old ?? row
@@ -171,18 +175,20 @@ export class ChangeReader {
     return commitLsn < (this.#options.copied?.get(table.name) ?? 0n)
   }
 
-  #transaction(): { commitLsn: bigint; isSkipped: boolean } {
+  /** The transaction that a change belongs to. */
+  #changing(): { commitLsn: bigint; isSkipped: boolean } {
     if (this.#open === null) throw damagedBatch('a change outside a transaction')
+    this.#open.hasChanges = true
     return this.#open
   }
 
   #begin(commitLsn: bigint): void {
     if (this.#open !== null) throw damagedBatch('a transaction begins within another')
-    if (this.lastCommitLsn !== null && commitLsn <= this.lastCommitLsn) {
+    if (this.#lastCommitLsn !== null && commitLsn <= this.#lastCommitLsn) {
       throw damagedBatch(`the commit at ${formatLsn(commitLsn)} comes after a later one`)
     }
     // A position in the log lies between two records, so one that started before it has also ended.
-    this.#open = { commitLsn, isSkipped: commitLsn < this.#options.skipThrough }
+    this.#open = { commitLsn, isSkipped: commitLsn < this.#options.skipThrough, hasChanges: false }
   }
 
   #commit({ commitLsn, endLsn }: CommitMessage): void {
@@ -191,8 +197,9 @@ export class ChangeReader {
     if (endLsn > parseLsn(this.#options.end)) {
       throw damagedBatch(`the commit at ${formatLsn(commitLsn)} ends after the batch`)
     }
+    if (this.#open.hasChanges) this.lastChangeLsn = commitLsn
     this.#open = null
-    this.lastCommitLsn = commitLsn
+    this.#lastCommitLsn = commitLsn
   }
 
   #isKnown(frame: Buffer): boolean {

@@ -9,6 +9,7 @@ const memory: StoredMemory = {
   systemIdentifier: '7001',
   timeline: 1,
   cloudLsn: '0/1000',
+  commitLsn: '0/F00',
   sequence: '12',
 }
 
@@ -23,7 +24,7 @@ t.test('what is remembered is read again, whole, and nothing else is left', asyn
 
 t.test('what a crash cut off, or another version wrote, is no memory', async (t) => {
   const folder = temporaryFolder(t)
-  for (const text of ['', '{"version":1,"sl', '{"version":9}', 'null', '[]']) {
+  for (const text of ['', '{"version":2,"sl', '{"version":9}', 'null', '[]']) {
     writeFileSync(join(folder, 'memory.json'), text)
     t.equal(await readMemory(folder), null, text)
   }

@@ -119,7 +119,7 @@ t.test('where reading begins', async (t) => {
       progress: { endLsn, sequence },
       slot: slotAt(confirmedLsn),
       spool: chain,
-      memory: remembered === null ? null : { cloudLsn: remembered, sequence: '5' },
+      memory: remembered === null ? null : { cloudLsn: remembered, commitLsn: '0/1', sequence: '5' },
     })
     return found.error?.code ?? (found.error === null ? [found.startLsn, found.spoolIsDone] : null)
   }
@@ -146,7 +146,11 @@ t.test('where reading begins', async (t) => {
 
 t.test('a record that the cloud once had and has no more', async (t) => {
   t.match(
-    judgePair(primaryFacts(), cloudDescription({ progress: null }), { cloudLsn: '0/900', sequence: '5' }),
+    judgePair(primaryFacts(), cloudDescription({ progress: null }), {
+      cloudLsn: '0/900',
+      commitLsn: '0/1',
+      sequence: '5',
+    }),
     {
       code: 'CLOUD_REWOUND',
       message: /0\/900.*no record/,

@@ -84,7 +84,7 @@ t.test('an idle batch advances the position', async (t) => {
   const { cloud, slot, before } = following
   const end = formatLsn(0xffffffffn)
   const applied = await following.apply(following.batch([], before, { end }))
-  t.match(applied, { isNew: true, rows: 0, progress: { endLsn: end, commitLsn: end } })
+  t.match(applied, { isNew: true, rows: 0, progress: { endLsn: end, commitLsn: before } })
   t.equal(await endLsn(cloud, slot), end)
 })
 
