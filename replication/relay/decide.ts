@@ -88,7 +88,10 @@ export function explainStop(error: unknown, side: 'primary' | 'cloud'): Homeport
   const code = errorCode(error)
   const setup = 'ops setup-replication --mode relay gives the roles what they need'
   if (code === undefined || !/^[0-9A-Z]{5}$/.test(code)) {
-    return new HomeportError('UNEXPECTED', `the relay failed: ${errorMessage(error)}`, { cause: error })
+    return new HomeportError('UNEXPECTED', `the relay failed: ${errorMessage(error)}`, {
+      hint: 'nothing is lost: ops relay goes on from where the cloud is; if it ends here again, its log says where',
+      cause: error,
+    })
   }
   const text = /^(?:28|3D|42)/.test(code) ? `: ${errorMessage(error)}` : ''
   const hint = code === '42501' ? setup : `look up SQLSTATE ${code}, and at the log of the ${side}`

@@ -6,20 +6,14 @@ import type { KnownHistory } from './history-check.ts'
 import type { StoredMemory } from './memory-file.ts'
 import type { PrimaryFacts } from './primary-facts.ts'
 import type { PrimarySide } from './primary-side.ts'
+import type { SchemaWatch } from './schema-watch.ts'
 import type { Spool } from './spool/spool.ts'
-import {
-  judgeCloud,
-  judgeIdentity,
-  judgePair,
-  judgePosition,
-  judgeSchema,
-  judgeSlot,
-  judgeSpool,
-} from './start-checks.ts'
+import { judgeCloud, judgeIdentity, judgePair, judgePosition, judgeSlot, judgeSpool } from './start-checks.ts'
 
 export interface GuardOptions {
   primary: PrimarySide
   spool: Spool
+  schema: SchemaWatch
   holder: string
   leaseSeconds: number
   memory: StoredMemory | null
@@ -92,9 +86,9 @@ export class Guard {
       judgePair(facts, cloud, memory) ??
       judgeSpool(spool.slot, cloud.slot) ??
       judgeCloud(cloud) ??
-      judgeSlot(facts.slot, cloud.slot, facts.database) ??
-      judgeSchema(facts, cloud)
+      judgeSlot(facts.slot, cloud.slot, facts.database)
     if (wrong !== null) throw wrong
+    this.#options.schema.look(facts, cloud)
     this.#slot = cloud.slot
   }
 

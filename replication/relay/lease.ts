@@ -1,12 +1,14 @@
 import type pg from 'pg'
+import { sleep } from '../../core/backoff.ts'
 import type { Queryable } from '../../core/db.ts'
-import { HomeportError } from '../../core/errors.ts'
+import { errorCode, HomeportError } from '../../core/errors.ts'
 import { publishedTables } from '../../core/published-tables.ts'
 import { loadSql } from '../../core/sql.ts'
 import { readSlotName } from '../slot.ts'
 import { fenced, notSetUp } from './apply/errors.ts'
 import { judgePrimary } from './apply/progress.ts'
 import type { CloudTableFacts } from './apply/schema.ts'
+import { applyName, applySides } from './apply/transaction.ts'
 import type {
   CloudDescription,
   CloudTable,
@@ -22,11 +24,16 @@ export async function readProgress(cloud: Queryable, slot: string): Promise<Prog
   return rows[0] ?? null
 }
 
+/** A batch on its way is given this long to end before its session is taken for one that nobody is behind. */
+const patienceMs = 3_000
+const retryMs = 100
+
 /**
  * Takes the lease: for the same holder at once, for another one when nobody holds it any more. A new epoch begins,
- * and what the relay before this one still sends is refused.
+ * and what the relay before this one still sends is refused. Waits for a batch that is being applied; one that does
+ * not end is a connection that the network forgot and the server did not, and would lock us out for hours: ended.
  *
- * @throws HomeportError RELAY_HELD, PRIMARY_CHANGED, NOT_SET_UP.
+ * @throws HomeportError RELAY_HELD, PRIMARY_CHANGED, NOT_SET_UP; 55P03 of the server after half a minute.
  */
 export async function acquireLease(
   cloud: Queryable,
@@ -34,22 +41,51 @@ export async function acquireLease(
 ): Promise<{ lease: Lease; progress: Progress }> {
   const { slot, holder, holderName, leaseSeconds, systemIdentifier, timeline } = request
   const values = [slot, holder, holderName, leaseSeconds, systemIdentifier, timeline]
-  const { rows } = await cloud.query<Progress>(loadSql('relay/acquire-lease'), values)
-  const progress = rows[0]
-  if (progress === undefined) throw await explainRefusal(cloud, request)
-  return { lease: { slot, epoch: progress.epoch, holder }, progress }
+  const begunMs = performance.now()
+  for (;;) {
+    try {
+      const { rows } = await cloud.query<Progress>(loadSql('relay/acquire-lease'), values)
+      const progress = rows[0]
+      if (progress === undefined) throw await explainRefusal(cloud, request)
+      return { lease: { slot, epoch: progress.epoch, holder }, progress }
+    } catch (error) {
+      const waitedMs = performance.now() - begunMs
+      if (errorCode(error) !== lockNotAvailable || waitedMs > 10 * patienceMs) throw error
+      const found = await readHolder(cloud, request)
+      if (found?.isFree === false) throw await explainRefusal(cloud, request)
+      if (waitedMs > patienceMs) await endLeftovers(cloud, slot)
+      await sleep(retryMs)
+    }
+  }
+}
+
+const lockNotAvailable = '55P03'
+
+async function endLeftovers(cloud: Queryable, slot: string): Promise<void> {
+  for (const side of applySides) await cloud.query(loadSql('relay/end-leftovers'), [applyName(side, slot)])
 }
 
 interface LeaseHolder {
   systemIdentifier: string
   timeline: number
+  holder: string | null
   holderName: string | null
+  epoch: string
   since: string | null
+  /** who asks may have it */
+  isFree: boolean
+}
+
+async function readHolder(
+  cloud: Queryable,
+  { slot, holder }: Pick<LeaseRequest, 'slot' | 'holder'>,
+): Promise<LeaseHolder | undefined> {
+  const { rows } = await cloud.query<LeaseHolder>(loadSql('relay/lease-holder'), [slot, holder])
+  return rows[0]
 }
 
 async function explainRefusal(cloud: Queryable, request: LeaseRequest): Promise<HomeportError> {
-  const { rows } = await cloud.query<LeaseHolder>(loadSql('relay/lease-holder'), [request.slot])
-  const found = rows[0]
+  const found = await readHolder(cloud, request)
   if (found === undefined) return notSetUp(request.slot)
   judgePrimary(found, request)
   const who = found.holderName ?? 'unknown'
@@ -60,11 +96,17 @@ async function explainRefusal(cloud: Queryable, request: LeaseRequest): Promise<
   })
 }
 
-/** Holds the lease for another while. @throws HomeportError RELAY_FENCED when somebody else has it. */
+/**
+ * Holds the lease for another while, or leaves that to the batch that is being applied. @throws HomeportError
+ * RELAY_FENCED when somebody else has it.
+ */
 export async function renewLease(cloud: Queryable, lease: Lease): Promise<void> {
   const { slot, epoch, holder } = lease
   const { rowCount } = await cloud.query(loadSql('relay/renew-lease'), [slot, epoch, holder])
-  if (rowCount !== 1) throw await explainFence(cloud, slot)
+  if (rowCount === 1) return
+  const found = await readHolder(cloud, lease)
+  if (found?.epoch === epoch && found.holder === holder) return
+  throw explainFence(lease, found)
 }
 
 /**
@@ -76,12 +118,11 @@ export async function reportState(cloud: Queryable, lease: Lease, report: RelayR
   const { state, stopCode, stopMessage, stopHint } = report
   const values = [slot, epoch, holder, state, stopCode, stopMessage, stopHint]
   const { rowCount } = await cloud.query(loadSql('relay/report-state'), values)
-  if (rowCount !== 1) throw await explainFence(cloud, slot)
+  if (rowCount !== 1) throw explainFence(lease, await readHolder(cloud, lease))
 }
 
-async function explainFence(cloud: Queryable, slot: string): Promise<HomeportError> {
-  const { rows } = await cloud.query<LeaseHolder>(loadSql('relay/lease-holder'), [slot])
-  return rows[0] === undefined ? notSetUp(slot) : fenced(slot, rows[0].holderName)
+function explainFence({ slot }: Lease, found: LeaseHolder | undefined): HomeportError {
+  return found === undefined ? notSetUp(slot) : fenced(slot, found.holderName)
 }
 
 /** Who and how the cloud is, as the role of this pool finds it. The pool needs room for two sessions. */

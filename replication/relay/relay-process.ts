@@ -17,6 +17,7 @@ import { PrimarySide, relayApplicationName } from './primary-side.ts'
 import { RelayMonitor } from './relay-monitor.ts'
 import { viewOf, type RelayView } from './relay-view.ts'
 import type { RelayOutcome, RunRelayOptions } from './run.ts'
+import { SchemaWatch } from './schema-watch.ts'
 import type { Spool } from './spool/spool.ts'
 import type { StateFolder } from './state-folder.ts'
 import { defaultWalLimits } from './wal-budget.ts'
@@ -24,6 +25,7 @@ import { defaultWalLimits } from './wal-budget.ts'
 /** What is under way when the end comes may take so long; then it is given up. */
 const graceMs = 4_000
 const lookMs = 2_000
+const schemaLookMs = 1_000
 const queryTimeoutMs = 30_000
 
 /** One run of the relay: its parts, and what they do until it ends. */
@@ -34,6 +36,7 @@ export class RelayProcess {
   readonly #ending = new Ending(graceMs)
   readonly #pool: pg.Pool
   readonly #primary: PrimarySide
+  readonly #schema: SchemaWatch
   readonly #guard: Guard
   readonly #cloud: CloudSide
   readonly #monitor: RelayMonitor
@@ -79,7 +82,14 @@ export class RelayProcess {
       spillFolder: folder.spillFolder,
       reading: this.#ending.stopping,
     })
+    this.#schema = new SchemaWatch({
+      readFacts: () => this.#primary.readFacts(this.#guard.slot, this.#ending.stopping),
+      describeCloud: async () =>
+        (await this.#cloud.reach(this.#ending.stopping)).link.describe(this.#guard.slot ?? ''),
+      say: this.#say,
+    })
     this.#guard = new Guard({
+      schema: this.#schema,
       primary: this.#primary,
       spool,
       holder: folder.holder,
@@ -149,6 +159,7 @@ export class RelayProcess {
       flow.intake(),
       flow.drain(),
       this.#keepLease(),
+      this.#ending.repeat(schemaLookMs, () => this.#schema.settle((lsn) => flow.cloudHas(lsn))),
       this.#endWhenCaughtUp(flow, facts.walLsn),
     ])
   }
@@ -239,6 +250,7 @@ export class RelayProcess {
     if (!this.#options.untilCaughtUp) return
     await this.#ending.repeat(50, async () => {
       if (!flow.cloudHas(targetLsn)) return
+      await this.#schema.settle((lsn) => flow.cloudHas(lsn))
       this.#isCaughtUp = true
       this.#ending.stop()
     })

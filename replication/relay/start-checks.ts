@@ -4,7 +4,7 @@ import type { CloudDescription, Progress } from './cloud-link.ts'
 import type { PrimaryFacts, RelaySlot } from './primary-facts.ts'
 
 // Postgres never objects to a wrong start position: below the slot's it moves forward, above its log it skips,
-// both silently (research: START_REPLICATION). So every pair of positions is compared here, before anything is
+// both silently (CreateDecodingContext in logical.c). So every pair of positions is compared here, before anything is
 // acknowledged, at the start and after every reconnection.
 
 /** What the spool holds, when it holds anything. */

@@ -58,6 +58,27 @@ t.test('a schema that no longer fits stops the relay with the difference', async
     })
   }
 
+  await t.test(
+    'before it starts: what was written in the old shape is applied first, and no row is lost',
+    async (t) => {
+      await primary.query('insert into tombstones (segment_id) select generate_series(9001, 9200)')
+      await primary.query('update collection set documents = 7')
+      await primary.query('alter table collection alter documents type numeric')
+      const relay = startRelay(t, pair, { args: ['--json'] })
+      await stopsWith(t, pair, relay, { code: 'SCHEMA_MISMATCH', message: /collection.*documents.*numeric/s })
+      t.match(relay.stderr, /going on until it does not/)
+      const { rows } = await cloud.query(`select documents::int as documents,
+      (select count(*)::int from tombstones where segment_id between 9001 and 9200) as added from collection`)
+      t.same(rows, [{ documents: 7, added: 200 }], 'all of it came across')
+      const ending = startRelay(t, pair, { args: ['--json', '--until-caught-up'] })
+      await stopsWith(t, pair, ending, { code: 'SCHEMA_MISMATCH', message: /numeric/ })
+      await cloud.query('alter table collection alter documents type numeric')
+      const healed = startRelay(t, pair)
+      await watch.judge(t, 'altered in the cloud too')
+      t.match(await healed.terminate(), { code: 0 })
+    },
+  )
+
   await t.test('the cloud first: nothing stops', async (t) => {
     const relay = startRelay(t, pair)
     await watch.write({ seed: 2, operations: 10 })

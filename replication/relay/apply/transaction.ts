@@ -28,13 +28,21 @@ export interface ApplyContext {
 
 const ignore = (): void => undefined
 
+export const applySides = ['relay', 'gateway'] as const
+
+/**
+ * What sessions that apply a slot's batches are called, cut to what Postgres keeps. Each way has its own name, and
+ * ends only what it left behind itself.
+ */
+export function applyName(side: (typeof applySides)[number], slot: string): string {
+  return `homeport ${side} applies ${slot}`.slice(0, 63)
+}
+
 /** Begins the transaction of a batch and locks the progress row: who comes second waits, and then sees the new one. */
 export function openTransaction(flight: Flight, context: ApplyContext): Promise<LockedProgress | null> {
   const { lease, lockTimeoutMs, statementTimeoutMs } = context
   flight.statement(loadSql('relay/begin'), [], ignore)
-  // As long as Postgres keeps it. Each way ends only what it left behind itself.
-  const name = `homeport ${context.side} applies ${lease.slot}`.slice(0, 63)
-  const settings = [`${lockTimeoutMs}ms`, `${statementTimeoutMs}ms`, name]
+  const settings = [`${lockTimeoutMs}ms`, `${statementTimeoutMs}ms`, applyName(context.side, lease.slot)]
   flight.statement(loadSql('relay/settings'), settings, ignore)
   const answer = flight
     .rows(loadSql('relay/lock-progress'), [lease.slot])

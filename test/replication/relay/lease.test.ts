@@ -1,3 +1,4 @@
+import pg from 'pg'
 import t from 'tap'
 import { createPool } from '../../../core/db.ts'
 import type { LeaseRequest } from '../../../replication/relay/cloud-link.ts'
@@ -51,6 +52,25 @@ t.test('the same relay started again goes on at once, and its predecessor cannot
   t.equal(again.lease.holder, lease.holder)
   await t.rejects(renewLease(cloud, lease), { code: 'RELAY_FENCED' })
   await renewLease(cloud, again.lease)
+})
+
+t.test('a batch whose connection the network forgot keeps nobody out', async (t) => {
+  const following = await createFollowing(t)
+  const { cloud, cloudUrl, lease, slot } = following
+  const forgotten = new pg.Client({
+    connectionString: cloudUrl,
+    application_name: `homeport relay applies ${slot}`,
+  })
+  let ended = ''
+  forgotten.on('error', (error) => (ended += error.message))
+  await forgotten.connect()
+  await forgotten.query('begin')
+  await forgotten.query('select from relay_progress for update')
+  await renewLease(cloud, lease)
+  await t.rejects(acquireLease(cloud, requestOf(following, { holder: 'b' })), { code: 'RELAY_HELD' })
+  const { lease: next } = await acquireLease(cloud, requestOf(following))
+  t.equal(Number(next.epoch), Number(lease.epoch) + 1)
+  t.match(ended, /terminat/)
 })
 
 t.test('of many who ask at once one gets it', async (t) => {
