@@ -7,10 +7,10 @@ import Fastify, {
   type FastifyReply,
 } from 'fastify'
 import type { HealthReport } from './health.ts'
-import { refuseConnection } from './plugins/client-errors.ts'
+import { refuseConnection } from '../core/http/refuse-connection.ts'
 import { registerGuards } from './plugins/guards.ts'
 import { registerProblems } from './plugins/problems.ts'
-import { problem, problemType } from './problem.ts'
+import { problem, problemType } from '../core/http/problem.ts'
 import type { Pulse } from './pulse.ts'
 import { registerHealth } from './routes/health.ts'
 import { registerSearch } from './routes/search.ts'

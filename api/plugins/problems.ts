@@ -1,6 +1,6 @@
 import type { FastifyError, FastifyInstance, FastifyReply } from 'fastify'
 import { HomeportError } from '../../core/errors.ts'
-import { problem, ProblemError, problemType, type Problem } from '../problem.ts'
+import { problem, ProblemError, problemType, type Problem } from '../../core/http/problem.ts'
 
 /** Every refusal and failure leaves as problem+json; what went wrong inside goes to the log only. */
 export function registerProblems(app: FastifyInstance): void {

@@ -1,4 +1,4 @@
-import { ProblemError } from '../problem.ts'
+import { ProblemError } from '../../core/http/problem.ts'
 
 export interface SearchQuery {
   q: string
@@ -36,9 +36,12 @@ function readFields(raw: string): Map<string, string> {
     const name = decode(equals < 0 ? part : part.slice(0, equals), undefined)
     if (!known.has(name)) {
       const shown = name.length > 40 ? `${name.slice(0, 40)}…` : name
-      throw new ProblemError(400, 'FIELD_UNKNOWN', 'only q, limit and offset are understood here', shown)
+      throw new ProblemError(400, 'FIELD_UNKNOWN', 'only q, limit and offset are understood here', {
+        field: shown,
+      })
     }
-    if (fields.has(name)) throw new ProblemError(400, 'FIELD_REPEATED', `${name} is given twice`, name)
+    if (fields.has(name))
+      throw new ProblemError(400, 'FIELD_REPEATED', `${name} is given twice`, { field: name })
     fields.set(name, decode(equals < 0 ? '' : part.slice(equals + 1), name))
   }
   return fields
@@ -48,19 +51,27 @@ function decode(text: string, field: string | undefined): string {
   try {
     return decodeURIComponent(text.replaceAll('+', ' '))
   } catch {
-    throw new ProblemError(400, 'FIELD_ENCODING', 'the address is not percent-encoded UTF-8', field)
+    throw new ProblemError(
+      400,
+      'FIELD_ENCODING',
+      'the address is not percent-encoded UTF-8',
+      field === undefined ? {} : { field },
+    )
   }
 }
 
 function readQuestion(text: string | undefined): string {
-  if (text === undefined) throw new ProblemError(400, 'QUERY_MISSING', 'q, the question, is missing', 'q')
+  if (text === undefined)
+    throw new ProblemError(400, 'QUERY_MISSING', 'q, the question, is missing', { field: 'q' })
   const trimmed = text.trim()
-  if (trimmed === '') throw new ProblemError(400, 'QUERY_EMPTY', 'q, the question, is empty', 'q')
+  if (trimmed === '') throw new ProblemError(400, 'QUERY_EMPTY', 'q, the question, is empty', { field: 'q' })
   if (text.length > longestQuery) {
-    throw new ProblemError(400, 'QUERY_TOO_LONG', `q is longer than ${longestQuery} characters`, 'q')
+    throw new ProblemError(400, 'QUERY_TOO_LONG', `q is longer than ${longestQuery} characters`, {
+      field: 'q',
+    })
   }
   if (/\0|\p{Surrogate}/u.test(text)) {
-    throw new ProblemError(400, 'QUERY_INVALID', 'q holds a NUL or half a character', 'q')
+    throw new ProblemError(400, 'QUERY_INVALID', 'q holds a NUL or half a character', { field: 'q' })
   }
   return trimmed
 }
@@ -78,6 +89,6 @@ function readNumber(
     400,
     'FIELD_INVALID',
     `${name} is not a whole number from ${range.min} to ${range.max}`,
-    name,
+    { field: name },
   )
 }

@@ -7,11 +7,15 @@ export interface Problem {
   status: number
   code: string
   detail: string
+  /** The query parameter at fault. */
+  field?: string
   /** The command that helps. */
   hint?: string
   /** What a program should do: the same again, connect anew, or give up. */
   retry?: 'again' | 'reconnect' | 'stop'
 }
+
+type ProblemDetails = Pick<Problem, 'field' | 'hint' | 'retry'>
 
 export const problemType = 'application/problem+json; charset=utf-8'
 
@@ -19,18 +23,13 @@ export const problemType = 'application/problem+json; charset=utf-8'
 export class ProblemError extends Error {
   readonly problem: Problem
 
-  constructor(status: number, code: string, detail: string, more: Pick<Problem, 'hint' | 'retry'> = {}) {
+  constructor(status: number, code: string, detail: string, more: ProblemDetails = {}) {
     super(detail)
     this.name = 'ProblemError'
     this.problem = problem(status, code, detail, more)
   }
 }
 
-export function problem(
-  status: number,
-  code: string,
-  detail: string,
-  more: Pick<Problem, 'hint' | 'retry'> = {},
-): Problem {
+export function problem(status: number, code: string, detail: string, more: ProblemDetails = {}): Problem {
   return { type: 'about:blank', title: STATUS_CODES[status] ?? 'Error', status, code, detail, ...more }
 }

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { ProblemError } from '../../../api/problem.ts'
+import { ProblemError } from '../../../core/http/problem.ts'
 import { parseSearchQuery } from '../../../api/routes/search-query.ts'
 
 void t.test('what is understood', async (t) => {

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { addressKey } from '../../../api/plugins/guards.ts'
+import { addressKey } from '../../../core/http/address-key.ts'
 
 void t.test('who counts as one visitor', async (t) => {
   const cases: [address: string, key: string][] = [
