@@ -31,6 +31,9 @@ const samples: Readonly<Record<string, SqlFragment>> = {
   key: fragment('term'),
   match: fragment('term = $1'),
   assignments: fragment('documents = $2'),
+  typesRow: fragment('((null::public.lexicon).term, (null::public.lexicon).documents)'),
+  rowsOfParameters: fragment('($1, $2), ($3, $4)'),
+  sameKey: fragment('t.term = run.term'),
   valueText: fragment('array[t.documents::text]'),
 }
 

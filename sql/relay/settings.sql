@@ -12,6 +12,10 @@ select
   set_config('client_encoding', 'UTF8', true),
   -- a row that a policy hides is an error, not a row that is missing
   set_config('row_security', 'off', true),
+  -- a run of rows finds each by the key's index, as one row does, and not by reading a whole table, which the
+  -- dead rows of this very transaction have made longer than the planner knows
+  set_config('enable_hashjoin', 'off', true),
+  set_config('enable_mergejoin', 'off', true),
   set_config('lock_timeout', $1::text, true),
   set_config('statement_timeout', $2::text, true),
   set_config('idle_in_transaction_session_timeout', '120s', true),

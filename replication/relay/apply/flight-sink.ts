@@ -28,6 +28,17 @@ export class FlightSink implements RunSink {
     else this.#flight.row(statement, change.old, change.row, lenient ? anyRows : this.#oneRow)
   }
 
+  run(changes: readonly RowChange[]): void {
+    const [first] = changes
+    if (first === undefined) return
+    const { table, row } = first
+    const rows = changes.length
+    const statement = row === null ? table.deleteRun(rows) : table.updateRun(row, rows)
+    this.#flight.run(statement, changes, (count) => {
+      if (count !== rows) this.isUneven = true
+    })
+  }
+
   copyBegin(table: TableShape): void {
     this.#flight.copyBegin(table.copy(), this.#copied)
   }

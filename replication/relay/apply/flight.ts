@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream'
 import { setImmediate as yieldToEvents } from 'node:timers/promises'
 import type pg from 'pg'
 import type { Tuple } from '../../pgoutput/messages.ts'
-import { FrontendWriter } from './frontend-writer.ts'
+import { FrontendWriter, type RowTuples } from './frontend-writer.ts'
 import type { RowStatement } from './table-shape.ts'
 
 export type FlightRow = Readonly<Record<string, string | null>>
@@ -134,6 +134,13 @@ export class Flight {
   row(statement: RowStatement, old: Tuple | null, row: Tuple | null, reply: Reply): void {
     this.#begin(statement.text)
     this.#writer.bindRow(statement, old, row)
+    this.#end({ reply })
+  }
+
+  /** A statement with the columns of several rows, in turn. */
+  run(statement: RowStatement, rows: readonly RowTuples[], reply: Reply): void {
+    this.#begin(statement.text)
+    this.#writer.bindRun(statement, rows)
     this.#end({ reply })
   }
 

@@ -4,6 +4,12 @@ import type { RowStatement } from './table-shape.ts'
 const chunkBytes = 128 * 1024
 const copySignature = Buffer.from('PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0', 'latin1')
 
+/** A row before and after; what its statement does not name may be missing. */
+export interface RowTuples {
+  old: Tuple | null
+  row: Tuple | null
+}
+
 /**
  * Messages of the extended query protocol (PostgreSQL documentation, "Message Formats"), written one after the
  * other into large chunks that go to `send`. Values of rows are copied byte by byte, in the format they came in.
@@ -77,6 +83,28 @@ export class FrontendWriter {
       at = this.#value((isOld ? old : row)?.values[column] ?? null, at)
     }
     chunk.writeInt16BE(0, at)
+  }
+
+  /** Parameters from the columns of several rows, one row after the other, all of them bytes or null. */
+  bindRun({ parameters }: RowStatement, rows: readonly RowTuples[]): void {
+    let length = 10
+    for (const { old, row } of rows) {
+      for (const { isOld, column } of parameters) {
+        length += 4 + ((isOld ? old : row)?.values[column]?.length ?? 0)
+      }
+    }
+    let at = this.#message('B', length)
+    // portal, statement, formats: one for all
+    at = this.#chunk.writeUInt16BE(0, at)
+    at = this.#chunk.writeInt16BE(1, at)
+    at = this.#chunk.writeInt16BE(1, at)
+    at = this.#chunk.writeUInt16BE(parameters.length * rows.length, at)
+    for (const { old, row } of rows) {
+      for (const { isOld, column } of parameters) {
+        at = this.#value((isOld ? old : row)?.values[column] ?? null, at)
+      }
+    }
+    this.#chunk.writeInt16BE(0, at)
   }
 
   /** Asks for the names of the columns that come. */

@@ -1,32 +1,34 @@
 import type { Tuple } from '../../pgoutput/messages.ts'
 import type { Change, RowChange, TruncateChange } from './change-reader.ts'
+import { RowRun, suitsRun, type RowRunLimits } from './row-run.ts'
 import type { TableShape } from './table-shape.ts'
 
 /** What carries a plan out, in the order of the calls. */
 export interface RunSink {
   /** one row by a statement of its own */
   row(change: RowChange): void
+  /** updates or deletes of one table by one statement, see {@link RowRun} */
+  run(changes: readonly RowChange[]): void
   copyBegin(table: TableShape): void
   copyRow(row: Tuple): void
   copyEnd(rows: number): void
   truncate(change: TruncateChange): void
 }
 
-export interface RunLimits {
-  /** shorter runs of inserts go row by row */
-  minCopyRows: number
-  /** a COPY ends here and another begins: a statement's work has a bound, however large the run */
-  maxCopyRows: number
+/** A COPY too ends at the most rows, and another begins. */
+export interface RunLimits extends RowRunLimits {
+  /** shorter runs go row by row */
+  minRows: number
 }
 
-export const runLimits: RunLimits = { minCopyRows: 8, maxCopyRows: 500 }
+export const runLimits: RunLimits = { minRows: 8, maxRows: 500, maxBytes: 1 << 20 }
 
 /**
  * Cuts changes into runs without changing their order: inserts that follow each other in one table become COPY,
- * everything else goes row by row, in one flight with the rest.
+ * updates and deletes one statement as far as they can, everything else goes row by row, in one flight with the rest.
  */
 export class RunPlanner {
-  /** runs that are complete: of one table and operation, or of the size of a COPY */
+  /** runs that are complete: of one table and operation, or as far as one statement goes */
   runs = 0
   readonly #sink: RunSink
   readonly #limits: RunLimits
@@ -34,6 +36,8 @@ export class RunPlanner {
   /** the first inserts of what may become a COPY */
   #held: RowChange[] = []
   #copying: { table: TableShape; rows: number } | null = null
+  /** updates or deletes that wait for the end of their run */
+  #run: RowRun | null = null
   #last: RowChange | null = null
 
   constructor(
@@ -57,6 +61,7 @@ export class RunPlanner {
       this.#cut()
     this.#last = change
     if (this.#isForCopy(change)) this.#insert(change)
+    else if (suitsRun(change) && !this.#isLenient(change)) this.#join(change)
     else {
       this.#letGo()
       this.#sink.row(change)
@@ -77,7 +82,7 @@ export class RunPlanner {
   }
 
   #insert(change: RowChange & { row: Tuple }): void {
-    if (this.#copying === null && this.#held.length + 1 < this.#limits.minCopyRows) {
+    if (this.#copying === null && this.#held.length + 1 < this.#limits.minRows) {
       this.#held.push(change)
       return
     }
@@ -94,7 +99,19 @@ export class RunPlanner {
     }
     this.#sink.copyRow(row)
     this.#copying.rows += 1
-    if (this.#copying.rows < this.#limits.maxCopyRows) return
+    if (this.#copying.rows >= this.#limits.maxRows) this.#endRun()
+  }
+
+  #join(change: RowChange): void {
+    if (this.#run?.add(change) === false) this.#endRun()
+    if (this.#run === null) {
+      this.#run = new RowRun(this.#limits)
+      this.#run.add(change)
+    }
+    if (this.#run.isFull) this.#endRun()
+  }
+
+  #endRun(): void {
     this.#letGo()
     this.runs += 1
   }
@@ -105,6 +122,10 @@ export class RunPlanner {
     this.#copying = null
     for (const change of this.#held) this.#sink.row(change)
     this.#held = []
+    const changes = this.#run?.changes ?? []
+    this.#run = null
+    if (changes.length >= this.#limits.minRows) this.#sink.run(changes)
+    else for (const change of changes) this.#sink.row(change)
   }
 
   #cut(): void {

@@ -9,7 +9,10 @@ export interface RowParameter {
   column: number
 }
 
-/** A statement that writes one row; its parameters are bytes of tuples, in whichever format they came. */
+/**
+ * A statement that writes one row; its parameters are bytes of tuples, in whichever format they came. One that writes
+ * several takes the parameters of each, one row after the other.
+ */
 export interface RowStatement {
   text: string
   parameters: readonly RowParameter[]
@@ -33,6 +36,8 @@ export class TableShape {
   readonly #table: SqlFragment
   readonly #names: readonly SqlFragment[]
   readonly #statements = new Map<string, RowStatement>()
+  /** the last of each kind only: there is one for every number of rows */
+  readonly #runStatements = new Map<string, { rows: number; statement: RowStatement }>()
 
   /** @throws HomeportError SCHEMA_MISMATCH for a table without its key; the rest is compared by schema.ts. */
   constructor(table: PublishedTable, relation: RelationMessage, types: ReadonlyMap<number, TypeMessage>) {
@@ -88,6 +93,16 @@ export class TableShape {
     })
   }
 
+  /** Sets what was sent of so many different rows that keep their keys; its parameters are those of one row, in turn. */
+  updateRun(row: Tuple, rows: number): RowStatement {
+    return this.#runStatement('update', sentColumns(row), rows)
+  }
+
+  /** Deletes so many different rows; its parameters are those of one row, in turn. */
+  deleteRun(rows: number): RowStatement {
+    return this.#runStatement('delete', this.key, rows)
+  }
+
   /** The row with the key of a tuple, as JSON. */
   image(isOld: boolean): RowStatement {
     const parameters: RowParameter[] = []
@@ -119,6 +134,37 @@ export class TableShape {
     return { text, parameters: columns.map((column) => ({ isOld: false, column })) }
   }
 
+  #runStatement(kind: 'update' | 'delete', columns: readonly number[], rows: number): RowStatement {
+    const name = `${kind} ${columns.join()}`
+    const known = this.#runStatements.get(name)
+    if (known?.rows === rows) return known.statement
+    const others = columns.filter((column) => !this.key.includes(column))
+    const parts = {
+      table: this.#table,
+      ...runValues(
+        this.#table,
+        columns.map((column) => this.#name(column)),
+        rows,
+      ),
+      assignments: joinSql((others.length > 0 ? others : this.key).map((column) => this.#ofRun(column))),
+      sameKey: joinSql(
+        this.key.map((column) => fragment(`t.${this.#ofRun(column).sql}`)),
+        ' and ',
+      ),
+    }
+    const statement = {
+      text: renderSql(`relay/${kind}-rows`, parts),
+      parameters: columns.map((column) => ({ isOld: kind === 'delete', column })),
+    }
+    this.#runStatements.set(name, { rows, statement })
+    return statement
+  }
+
+  #ofRun(column: number): SqlFragment {
+    const { sql } = this.#name(column)
+    return fragment(`${sql} = run.${sql}`)
+  }
+
   #match(isOld: boolean, parameters: RowParameter[]): SqlFragment {
     const equal = (column: number): SqlFragment =>
       fragment(`${this.#name(column).sql} = $${parameters.push({ isOld, column })}`)
@@ -139,6 +185,28 @@ export class TableShape {
       this.#statements.set(shape, statement)
     }
     return statement
+  }
+}
+
+/**
+ * Rows of parameters as a table. Their types are told by a row of the table itself that is null: names of types would
+ * need their schema, and arrays, which unnest takes apart, the cloud's number of the type, and no columns of arrays.
+ */
+function runValues(
+  table: SqlFragment,
+  names: readonly SqlFragment[],
+  rows: number,
+): Record<'columns' | 'typesRow' | 'rowsOfParameters', SqlFragment> {
+  const width = names.length
+  const tuple = (row: number): SqlFragment =>
+    fragment(`(${names.map((_, place) => `$${row * width + place + 1}`).join()})`)
+  return {
+    columns: joinSql(names),
+    typesRow: fragment(`(${names.map(({ sql }) => `(null::public.${table.sql}).${sql}`).join()})`),
+    rowsOfParameters: joinSql(
+      Array.from({ length: rows }, (_, row) => tuple(row)),
+      ',',
+    ),
   }
 }
 

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { formatLsn } from '../../../../core/lsn.ts'
+import { formatLsn, parseLsn } from '../../../../core/lsn.ts'
 import type { Batch } from '../../../../replication/relay/batch.ts'
 import { queryRows } from '../../../support/databases.ts'
 import { compareRows } from '../../../support/oracles/equality.ts'
@@ -82,7 +82,7 @@ t.test('the end of a batch is applied where the cloud has its beginning', async 
 t.test('an idle batch advances the position', async (t) => {
   const following = await createFollowing(t)
   const { cloud, slot, before } = following
-  const end = formatLsn(0xffffffffn)
+  const end = formatLsn(parseLsn(before) + 0x1000000n)
   const applied = await following.apply(following.batch([], before, { end }))
   t.match(applied, { isNew: true, rows: 0, progress: { endLsn: end, commitLsn: before } })
   t.equal(await endLsn(cloud, slot), end)

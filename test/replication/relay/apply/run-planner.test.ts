@@ -2,6 +2,7 @@ import t from 'tap'
 import { publishedTables } from '../../../../core/published-tables.ts'
 import type { RelationMessage, Tuple } from '../../../../replication/pgoutput/messages.ts'
 import type { Change, RowChange } from '../../../../replication/relay/apply/change-reader.ts'
+import { RowRun } from '../../../../replication/relay/apply/row-run.ts'
 import { RunPlanner, type RunSink } from '../../../../replication/relay/apply/run-planner.ts'
 import { TableShape } from '../../../../replication/relay/apply/table-shape.ts'
 
@@ -32,8 +33,10 @@ function shape(name: string): TableShape {
 const lexicon = shape('lexicon')
 const collection = shape('collection')
 
-function tuple(kind: number): Tuple {
-  return { kinds: Uint8Array.of(binary, kind), values: [Buffer.alloc(4), Buffer.alloc(4)] }
+const nullValue = 0x6e
+
+function tuple(kind: number, key = 0, size = 4): Tuple {
+  return { kinds: Uint8Array.of(binary, kind), values: [Buffer.of(0, 0, 0, key), Buffer.alloc(size)] }
 }
 
 function change(kind: RowChange['kind'], table: TableShape, of = binary): RowChange {
@@ -47,18 +50,27 @@ function change(kind: RowChange['kind'], table: TableShape, of = binary): RowCha
   }
 }
 
+/** Changes of as many rows. */
+function each(kind: RowChange['kind'], count: number, { from = 1, of = binary, size = 4 } = {}): RowChange[] {
+  return Array.from({ length: count }, (_, n) => {
+    const row = tuple(of, from + n, size)
+    return { ...change(kind, lexicon), ...(kind === 'delete' ? { old: row } : { row }) }
+  })
+}
+
 /** What a plan does, as words. */
 function plan(changes: readonly Change[], isLenient?: (change: RowChange) => boolean): string {
   const done: string[] = []
   let rows = 0
   const sink: RunSink = {
     row: ({ kind, table }) => done.push(`${kind} ${table.name}`),
+    run: (changes) => done.push(`${changes[0]?.kind} run ${changes.length}`),
     copyBegin: () => (rows = 0),
     copyRow: () => (rows += 1),
     copyEnd: (count) => done.push(count === rows ? `copy ${count}` : 'miscounted'),
     truncate: ({ tables }) => done.push(`truncate ${tables.map(({ name }) => name).join()}`),
   }
-  const planner = new RunPlanner(sink, isLenient, { minCopyRows: 3, maxCopyRows: 5 })
+  const planner = new RunPlanner(sink, isLenient, { minRows: 3, maxRows: 5, maxBytes: 1000 })
   for (const one of changes) planner.add(one)
   planner.end()
   return done.join(', ')
@@ -110,17 +122,96 @@ t.test('only whole rows of bytes go through COPY', async (t) => {
   )
 })
 
+t.test('updates and deletes of different rows go together', async (t) => {
+  for (const kind of ['update', 'delete'] as const) {
+    t.equal(plan(each(kind, 2)), `${kind} lexicon, ${kind} lexicon`, 'too few')
+    t.equal(plan(each(kind, 3)), `${kind} run 3`)
+    t.equal(plan(each(kind, 13)), `${kind} run 5, ${kind} run 5, ${kind} run 3`)
+    t.equal(plan([...each(kind, 4), ...each(kind, 4)]), `${kind} run 4, ${kind} run 4`, 'a row comes again')
+    t.equal(
+      plan([...each(kind, 3), ...each(kind, 1), ...each(kind, 2, { from: 4 })]),
+      `${kind} run 3, ${kind} run 3`,
+    )
+    t.equal(
+      plan([...each(kind, 3), insert, ...each(kind, 3)]),
+      `${kind} run 3, insert lexicon, ${kind} run 3`,
+    )
+    t.equal(
+      plan(each(kind, 3), () => true),
+      `${kind} lexicon, ${kind} lexicon, ${kind} lexicon`,
+      'not when a row may be missing',
+    )
+  }
+  t.equal(plan([...each('update', 3), ...each('delete', 3)]), 'update run 3, delete run 3')
+  const other = each('update', 3).map((one) => ({ ...one, table: collection }))
+  t.equal(plan([...each('update', 3), ...other]), 'update run 3, update run 3', 'of one table')
+})
+
+t.test('an update that is unlike the others ends their run', async (t) => {
+  const mixed = (middle: RowChange): string =>
+    plan([...each('update', 3), middle, ...each('update', 3, { from: 9 })])
+  const [asText, partly, empty] = [text, unchanged, nullValue].map(
+    (of) => each('update', 1, { from: 5, of })[0]!,
+  )
+  t.equal(mixed(asText!), 'update run 3, update lexicon, update run 3')
+  t.equal(mixed(partly!), 'update run 3, update lexicon, update run 3', 'it sends other columns')
+  t.equal(plan(each('update', 4, { of: unchanged })), 'update run 4')
+  t.equal(mixed(empty!), 'update run 5, update lexicon, update lexicon', 'null is a value')
+  const [plain] = each('update', 1, { from: 5 })
+  const before = (old: Tuple): string => mixed({ ...plain!, old })
+  t.equal(before(tuple(nullValue, 6)), 'update run 3, update lexicon, update run 3', 'another key')
+  t.equal(before(tuple(nullValue, 5)), 'update run 5, update lexicon, update lexicon', 'the same key')
+  const textKey: Tuple = { ...tuple(nullValue, 5), kinds: Uint8Array.of(text, nullValue) }
+  t.equal(before(textKey), 'update run 3, update lexicon, update run 3', 'bytes of another format')
+})
+
+t.test('runs have a bound in memory, and in parameters', async (t) => {
+  t.equal(
+    plan(each('update', 4, { size: 300 })),
+    'update run 3, update lexicon',
+    'three of 312 bytes are below 1000',
+  )
+  t.equal(plan(each('update', 3, { size: 400 })), 'update lexicon, update lexicon, update lexicon')
+  t.equal(
+    plan(each('update', 2, { size: 5000 })),
+    'update lexicon, update lexicon',
+    'a row that is too large',
+  )
+
+  const columns = Array.from({ length: 1000 }, (_, n) => ({
+    name: n === 0 ? 'term' : `c${n}`,
+    isKey: n === 0,
+    typeOid: 23,
+    typeModifier: -1,
+  }))
+  const wide = new TableShape(
+    { name: 'lexicon', key: ['term'], columns: ['term'] },
+    { ...lexicon.relation, columns },
+    new Map(),
+  )
+  const run = new RowRun({ maxRows: 500, maxBytes: 1 << 20 })
+  for (const one of each('update', 100)) {
+    const row: Tuple = {
+      kinds: Uint8Array.from(columns, (_, n) => (n === 0 ? binary : nullValue)),
+      values: columns.map((_, n) => (n === 0 ? (one.row?.values[0] ?? null) : null)),
+    }
+    run.add({ ...one, table: wide, row })
+  }
+  t.equal(run.changes.length, 65, 'a message counts 65535 of them')
+})
+
 t.test('runs are counted when they are complete', async (t) => {
   const nothing = (): void => undefined
   const sink: RunSink = {
     row: nothing,
+    run: nothing,
     copyBegin: nothing,
     copyRow: nothing,
     copyEnd: nothing,
     truncate: nothing,
   }
-  const planner = new RunPlanner(sink, undefined, { minCopyRows: 3, maxCopyRows: 5 })
-  const counts = [...times(4, insert), change('update', lexicon), change('update', lexicon)].map((one) => {
+  const planner = new RunPlanner(sink, undefined, { minRows: 3, maxRows: 5, maxBytes: 1000 })
+  const counts = [...times(4, insert), ...each('update', 2)].map((one) => {
     planner.add(one)
     return planner.runs
   })
