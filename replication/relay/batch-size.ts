@@ -6,6 +6,8 @@ export interface BatchSize {
   maxBytes: number
   /** over HTTPS: rows of the segments table */
   maxSegments?: number
+  /** straight to Postgres, where a part is no request of its own */
+  partBytes?: number
 }
 
 /** A delivered batch, as far as its size is concerned. */
@@ -48,5 +50,5 @@ function scale(size: BatchSize, factor: number): BatchSize {
 
 /** The limits by the way in use: over HTTPS so many segments or 16 MB, whichever comes first. */
 export function sizeFor(transport: Transport, size: BatchSize, maxSegments: number): BatchSize {
-  return transport === 'direct' ? size : { ...largest, maxSegments }
+  return transport === 'direct' ? { ...size, partBytes: 1 << 20 } : { ...largest, maxSegments }
 }

@@ -103,6 +103,15 @@ export class RelayBench {
     }
   }
 
+  /** `tuned` as our own native mode sets it up; else as CREATE SUBSCRIPTION does without options, with values as text. */
+  async setNative(isTuned: boolean): Promise<void> {
+    const [binary, streaming] = isTuned ? ['true', 'on'] : ['false', 'off']
+    await run(
+      this.nativeUrl,
+      `alter subscription ${subscription} set (binary = ${binary}, streaming = ${streaming})`,
+    )
+  }
+
   async stopNative(): Promise<void> {
     await run(this.nativeUrl, `alter subscription ${subscription} disable`)
     await this.#untilIdle(subscription)

@@ -5,7 +5,7 @@ import { RelayBench, run as runSql, type Drained } from './relay-servers.ts'
 
 /** How much is written; `small` is for a look whether everything runs. */
 const sizes = {
-  full: { seed: 20_000, indexed: 6_000, apply: 120_000, rounds: 3, lagSeconds: 30, huge: 1_000_000 },
+  full: { seed: 20_000, indexed: 6_000, apply: 240_000, rounds: 3, lagSeconds: 30, huge: 1_000_000 },
   small: { seed: 1_000, indexed: 480, apply: 4_800, rounds: 1, lagSeconds: 4, huge: 30_000 },
 } as const
 
@@ -17,7 +17,7 @@ const createIndex = `create index embeddings_model_${modelId} on embeddings
 /**
  * The relay beside a native subscription, on the same two durable servers, the same rows, one after the
  * other: 384-dimension half-precision vectors with their segments, a source of 60 a transaction. Rows are
- * segments and embeddings. Native gets binary transfer and streaming.
+ * segments and embeddings. Native has its default options, and in further rounds binary transfer and streaming.
  *
  *   npm run bench -- relay                  everything
  *   npm run bench -- relay small            a look whether it runs
@@ -37,7 +37,10 @@ export async function run({ note, args = [] }: BenchOptions): Promise<BenchResul
     for (const url of [bench.nativeUrl, bench.relayedUrl]) {
       await runSql(url, `drop index embeddings_model_${modelId}`)
     }
-    if (wants('apply')) parts.push(await compareApply(bench, '', size.apply, size.rounds, note))
+    if (wants('apply')) {
+      parts.push(await compareApply(bench, 'bare', size.apply, size.rounds, note))
+      parts.push(await compareApply(bench, 'tuned', size.apply, size.rounds, note))
+    }
     await bench.dropNative()
     if (wants('lag')) parts.push(await followLags(bench, size, note, 'lag'))
     if (wants('lines')) parts.push(await compareLines(bench, size, note))
@@ -74,31 +77,42 @@ async function compareSeed(bench: RelayBench, size: Size, note: Note): Promise<B
   }
 }
 
+/** What a subscription is compared in: bare as CREATE SUBSCRIPTION makes it, tuned (binary, streaming), tuned with the vector index. */
+type Peer = 'bare' | 'tuned' | 'indexed'
+
+const peers: Readonly<Record<Peer, { what: string; title: string }>> = {
+  bare: { what: 'without vector index, beside a subscription without options', title: '' },
+  tuned: { what: 'without vector index, beside a subscription with binary and streaming', title: 'Tuned' },
+  indexed: { what: 'with the vector index', title: 'Indexed' },
+}
+
 /** Rows a second of the same backlog, in turns; the median of the rounds. */
 async function compareApply(
   bench: RelayBench,
-  index: 'indexed' | '',
+  peer: Peer,
   rows: number,
   rounds: number,
   note: Note,
 ): Promise<BenchResult> {
+  const { what, title } = peers[peer]
   const native: number[] = []
   const relay: number[] = []
+  await bench.setNative(peer !== 'bare')
   for (let round = 0; round < rounds; round += 1) {
-    note(`applying about ${rows} rows ${index === '' ? 'without' : 'with the'} vector index ...`)
+    note(`applying about ${rows} rows ${what} ...`)
     const backlog = await bench.writer.write(rows)
     const [theirs, ours] = [await bench.drainNative(backlog.marker), await bench.drainRelay(backlog.marker)]
     native.push(backlog.rows / theirs.seconds)
     relay.push(backlog.rows / ours.seconds)
     note(`  native ${describe(backlog.rows, theirs)}\n  relay  ${describe(backlog.rows, ours)}`)
   }
-  const title = index === '' ? '' : 'Indexed'
+  const ratio = peer === 'indexed' ? 'indexedApplyVsNative' : `applyVs${title}Native`
   return {
     figures: {
       [`native${title}RowsPerSecond`]: median(native),
       [`relay${title}RowsPerSecond`]: median(relay),
     },
-    ratios: { [index === '' ? 'applyVsNative' : 'indexedApplyVsNative']: median(relay) / median(native) },
+    ratios: { [ratio]: median(relay) / median(native) },
   }
 }
 

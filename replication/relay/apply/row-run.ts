@@ -89,7 +89,7 @@ function nameKey({ table, old, row }: RowChange): string {
 }
 
 /** Bytes that go into the statement, or somewhat more. */
-function sizeOf({ old, row }: RowChange): number {
+export function sizeOf({ old, row }: RowChange): number {
   let bytes = 0
   for (const value of (row ?? old)?.values ?? []) bytes += 4 + (value?.length ?? 0)
   return bytes

@@ -1,5 +1,6 @@
 import type { Tuple } from '../../pgoutput/messages.ts'
 import type { Change, RowChange, TruncateChange } from './change-reader.ts'
+import { InsertRuns, type Insert } from './insert-runs.ts'
 import { RowRun, suitsRun, type RowRunLimits } from './row-run.ts'
 import type { TableShape } from './table-shape.ts'
 
@@ -15,7 +16,7 @@ export interface RunSink {
   truncate(change: TruncateChange): void
 }
 
-/** A COPY too ends at the most rows, and another begins. */
+/** They hold for a COPY too. */
 export interface RunLimits extends RowRunLimits {
   /** shorter runs go row by row */
   minRows: number
@@ -24,21 +25,19 @@ export interface RunLimits extends RowRunLimits {
 export const runLimits: RunLimits = { minRows: 8, maxRows: 500, maxBytes: 1 << 20 }
 
 /**
- * Cuts changes into runs without changing their order: inserts that follow each other in one table become COPY,
- * updates and deletes one statement as far as they can, everything else goes row by row, in one flight with the rest.
+ * Cuts changes into runs: inserts become COPY, updates and deletes one statement as far as they can, everything else goes
+ * row by row, in one flight with the rest. Nothing changes its place but inserts among inserts of other tables; where
+ * that should ever matter, the cloud refuses, and the batch is written again change by change, see careful.ts.
  */
 export class RunPlanner {
-  /** runs that are complete: of one table and operation, or as far as one statement goes */
+  /** what was handed over: COPYs, statements of many rows, single rows */
   runs = 0
   readonly #sink: RunSink
   readonly #limits: RunLimits
   readonly #isLenient: (change: RowChange) => boolean
-  /** the first inserts of what may become a COPY */
-  #held: RowChange[] = []
-  #copying: { table: TableShape; rows: number } | null = null
+  readonly #inserts: InsertRuns
   /** updates or deletes that wait for the end of their run */
   #run: RowRun | null = null
-  #last: RowChange | null = null
 
   constructor(
     sink: RunSink,
@@ -48,31 +47,34 @@ export class RunPlanner {
     this.#sink = sink
     this.#isLenient = isLenient
     this.#limits = limits
+    this.#inserts = new InsertRuns(limits)
   }
 
   add(change: Change): void {
     if (change.kind === 'truncate') {
-      this.#cut()
+      this.end()
       this.#sink.truncate(change)
       this.runs += 1
-      return
-    }
-    if (this.#last !== null && (this.#last.table !== change.table || this.#last.kind !== change.kind))
-      this.#cut()
-    this.#last = change
-    if (this.#isForCopy(change)) this.#insert(change)
-    else if (suitsRun(change) && !this.#isLenient(change)) this.#join(change)
-    else {
-      this.#letGo()
-      this.#sink.row(change)
+    } else if (this.#isForCopy(change)) {
+      this.#endRun()
+      this.#insert(change)
+    } else {
+      this.#endInserts()
+      if (suitsRun(change) && !this.#isLenient(change)) this.#join(change)
+      else {
+        this.#endRun()
+        this.#row(change)
+      }
     }
   }
 
+  /** Nothing waits after this. */
   end(): void {
-    this.#cut()
+    this.#endInserts()
+    this.#endRun()
   }
 
-  #isForCopy(change: RowChange): change is RowChange & { row: Tuple } {
+  #isForCopy(change: RowChange): change is Insert {
     return (
       change.kind === 'insert' &&
       change.row !== null &&
@@ -81,25 +83,12 @@ export class RunPlanner {
     )
   }
 
-  #insert(change: RowChange & { row: Tuple }): void {
-    if (this.#copying === null && this.#held.length + 1 < this.#limits.minRows) {
-      this.#held.push(change)
-      return
+  #insert(change: Insert): void {
+    if (!this.#inserts.add(change)) {
+      this.#endInserts()
+      this.#inserts.add(change)
     }
-    const held = this.#held
-    this.#held = []
-    for (const { table, row } of held) if (row !== null) this.#copy(table, row)
-    this.#copy(change.table, change.row)
-  }
-
-  #copy(table: TableShape, row: Tuple): void {
-    if (this.#copying === null) {
-      this.#copying = { table, rows: 0 }
-      this.#sink.copyBegin(table)
-    }
-    this.#sink.copyRow(row)
-    this.#copying.rows += 1
-    if (this.#copying.rows >= this.#limits.maxRows) this.#endRun()
+    if (this.#inserts.isFull) this.#endInserts()
   }
 
   #join(change: RowChange): void {
@@ -111,26 +100,32 @@ export class RunPlanner {
     if (this.#run.isFull) this.#endRun()
   }
 
+  #endInserts(): void {
+    for (const { table, inserts } of this.#inserts.take()) {
+      if (inserts.length < this.#limits.minRows) {
+        for (const insert of inserts) this.#row(insert)
+        continue
+      }
+      this.#sink.copyBegin(table)
+      for (const { row } of inserts) this.#sink.copyRow(row)
+      this.#sink.copyEnd(inserts.length)
+      this.runs += 1
+    }
+  }
+
   #endRun(): void {
-    this.#letGo()
+    const changes = this.#run?.changes ?? []
+    this.#run = null
+    if (changes.length < this.#limits.minRows) {
+      for (const change of changes) this.#row(change)
+      return
+    }
+    this.#sink.run(changes)
     this.runs += 1
   }
 
-  /** Nothing is held back after this. */
-  #letGo(): void {
-    if (this.#copying !== null) this.#sink.copyEnd(this.#copying.rows)
-    this.#copying = null
-    for (const change of this.#held) this.#sink.row(change)
-    this.#held = []
-    const changes = this.#run?.changes ?? []
-    this.#run = null
-    if (changes.length >= this.#limits.minRows) this.#sink.run(changes)
-    else for (const change of changes) this.#sink.row(change)
-  }
-
-  #cut(): void {
-    this.#letGo()
-    if (this.#last !== null) this.runs += 1
-    this.#last = null
+  #row(change: RowChange): void {
+    this.#sink.row(change)
+    this.runs += 1
   }
 }

@@ -6,7 +6,7 @@ import type { Transaction } from './transaction.ts'
 /** A batch in one piece is not larger, except where one transaction is. */
 const maxBatchBytes = 16 * 1024 * 1024
 /** What does not fit into memory travels in parts of this size: two of them fit beside everything else that a relay does. */
-const partBytes = 8 * 1024 * 1024
+const largestPartBytes = 8 * 1024 * 1024
 
 export interface BatchQueueOptions {
   origin: StreamOrigin
@@ -66,7 +66,7 @@ export class BatchQueue {
     const transactions = this.#takeTransactions(limits)
     const last = transactions.at(-1)
     if (last === undefined) return null
-    return this.#handOut(transactions, last.endLsn)
+    return this.#handOut(transactions, last.endLsn, limits.partBytes)
   }
 
   /** An empty batch that only leads on to a position past the last batch. */
@@ -111,7 +111,7 @@ export class BatchQueue {
     return taken
   }
 
-  #handOut(transactions: readonly Transaction[], end: bigint): Batch {
+  #handOut(transactions: readonly Transaction[], end: bigint, partBytes = largestPartBytes): Batch {
     const memoryBytes = transactions.reduce((sum, transaction) => sum + transaction.frames.memoryBytes, 0)
     const entry = { end, memoryBytes }
     this.#handedOut.push(entry)

@@ -35,6 +35,8 @@ export interface BatchLimits {
   maxBytes: number
   /** rows of table segments */
   maxSegments?: number
+  /** in which it is read (default 8 MiB): until the first is made, who writes it has nothing to do */
+  partBytes?: number
 }
 
 /** Who and where the stream comes from. */

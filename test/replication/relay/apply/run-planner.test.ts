@@ -91,10 +91,6 @@ t.test('runs keep their order', async (t) => {
     'copy 3, update lexicon, copy 3',
   )
   t.equal(
-    plan([insert, change('insert', collection), insert]),
-    'insert lexicon, insert collection, insert lexicon',
-  )
-  t.equal(
     plan([insert, change('delete', lexicon), change('delete', lexicon)]),
     'insert lexicon, delete lexicon, delete lexicon',
   )
@@ -109,6 +105,57 @@ t.test('runs keep their order', async (t) => {
     'insert lexicon, truncate lexicon,collection, copy 4',
   )
 })
+
+t.test(
+  'inserts of many sources become one COPY a table, in the order in which tables refer to each other',
+  async (t) => {
+    const source = [change('insert', shape('sources')), ...times(2, change('insert', shape('segments')))]
+    const vectors = times(2, change('insert', shape('embeddings')))
+    const named = (changes: readonly Change[]): string[] => {
+      const tables: string[] = []
+      const nothing = (): void => undefined
+      const planner = new RunPlanner(
+        {
+          row: ({ kind, table }) => tables.push(`${kind} ${table.name}`),
+          run: nothing,
+          copyBegin: (table) => tables.push(`copy ${table.name}`),
+          copyRow: nothing,
+          copyEnd: nothing,
+          truncate: nothing,
+        },
+        undefined,
+        { minRows: 2, maxRows: 5, maxBytes: 1000 },
+      )
+      for (const one of changes) planner.add(one)
+      planner.end()
+      return tables
+    }
+    t.same(named([...source, ...vectors, ...source, ...vectors]), [
+      'copy sources',
+      'copy segments',
+      'copy embeddings',
+    ])
+    t.same(
+      named([...vectors, ...source]),
+      ['insert sources', 'copy segments', 'copy embeddings'],
+      'though a vector comes first',
+    )
+    const update = change('update', shape('sources'), text)
+    t.same(
+      named([...source, update, ...source]),
+      ['insert sources', 'copy segments', 'update sources', 'insert sources', 'copy segments'],
+      'and nothing else changes its place',
+    )
+    const [other, again] = [change('insert', shape('segments')), change('insert', shape('segments'))]
+    t.equal(plan([...times(3, other), ...times(3, again)]), 'copy 3, copy 3', 'a table in two shapes')
+    const long = change('insert', lexicon)
+    t.equal(
+      plan(times(8, { ...long, row: tuple(binary, 0, 400) })),
+      'copy 3, copy 3, insert lexicon, insert lexicon',
+      'what waits has a bound in bytes',
+    )
+  },
+)
 
 t.test('only whole rows of bytes go through COPY', async (t) => {
   const [asText, partly] = [change('insert', lexicon, text), change('insert', lexicon, unchanged)]
@@ -216,5 +263,5 @@ t.test('runs are counted when they are complete', async (t) => {
     return planner.runs
   })
   planner.end()
-  t.same([...counts, planner.runs], [0, 0, 0, 0, 1, 1, 2])
+  t.same([...counts, planner.runs], [0, 0, 0, 0, 1, 1, 3])
 })
