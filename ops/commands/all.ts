@@ -8,6 +8,7 @@ const commands: Readonly<Record<string, () => Promise<AnyCommand>>> = {
   'teardown-replication': async () => (await import('./teardown-replication.ts')).teardownReplicationCommand,
   relay: async () => (await import('./relay.ts')).relayCommand,
   monitor: async () => (await import('./monitor.ts')).monitorCommand,
+  verify: async () => (await import('./verify.ts')).verifyCommand,
   status: async () => (await import('./status.ts')).statusCommand,
   index: async () => (await import('./vector-index.ts')).indexCommand,
   gateway: async () => (await import('./gateway.ts')).gatewayCommand,

@@ -16,10 +16,10 @@ export interface DrillOptions {
   cloud: Queryable
   primarySql: HashSql
   cloudSql: HashSql
+  /** the keys to look at; all of them when absent */
+  range?: KeyRange
   primaryRows: number
   cloudRows: number
-  /** stop after this many */
-  limit: number
   /** ranges of at most this many rows are compared row by row */
   leafRows?: number
   fanOut?: number
@@ -34,15 +34,17 @@ interface Piece {
 
 /**
  * Narrows a difference between two tables down to keys: hashes of key ranges, those that differ again,
- * until a range is small enough to compare row by row. Both sessions must hold a snapshot.
+ * until a range is small enough to compare row by row. Both sessions must hold a snapshot. Gives what it
+ * finds range by range, so that however much differs, little of it is held at once.
  */
-export async function findDifferences(
-  options: DrillOptions,
-): Promise<{ candidates: Candidate[]; complete: boolean }> {
+export async function* drillDown(options: DrillOptions): AsyncGenerator<Candidate[]> {
   const leafRows = options.leafRows ?? 2000
-  const candidates: Candidate[] = []
   const open: Piece[] = [
-    { range: wholeTable, primaryRows: options.primaryRows, cloudRows: options.cloudRows },
+    {
+      range: options.range ?? wholeTable,
+      primaryRows: options.primaryRows,
+      cloudRows: options.cloudRows,
+    },
   ]
   for (let piece = open.pop(); piece !== undefined; piece = open.pop()) {
     options.signal?.throwIfAborted()
@@ -54,10 +56,19 @@ export async function findDifferences(
       readRowHashes(options.primary, options.primarySql, piece.range),
       readRowHashes(options.cloud, options.cloudSql, piece.range),
     ])
-    candidates.push(...compareRows(primary, cloud))
-    if (candidates.length >= options.limit) {
-      const complete = open.length === 0 && candidates.length === options.limit
-      return { candidates: candidates.slice(0, options.limit), complete }
+    yield compareRows(primary, cloud)
+  }
+}
+
+/** The first `limit` keys that differ, and whether there are no others. */
+export async function findDifferences(
+  options: DrillOptions & { limit: number },
+): Promise<{ candidates: Candidate[]; complete: boolean }> {
+  const candidates: Candidate[] = []
+  for await (const found of drillDown(options)) {
+    candidates.push(...found)
+    if (candidates.length > options.limit) {
+      return { candidates: candidates.slice(0, options.limit), complete: false }
     }
   }
   return { candidates, complete: true }

@@ -1,6 +1,6 @@
 import type pg from 'pg'
 import { HomeportError } from '../../core/errors.ts'
-import { loadSql } from '../../core/sql.ts'
+import { literal, loadSql, renderSql } from '../../core/sql.ts'
 
 /** A session that sees one moment of its server. */
 export interface Snapshot {
@@ -10,15 +10,19 @@ export interface Snapshot {
   close(): Promise<void>
 }
 
-export async function openSnapshot(pool: pg.Pool): Promise<Snapshot> {
+/** The moment of this call, or the one that another session has exported under this name. */
+export async function openSnapshot(pool: pg.Pool, exported?: string): Promise<Snapshot> {
   const client = await pool.connect()
+  const imported =
+    exported === undefined ? '' : `${renderSql('relay/import-snapshot', { snapshot: literal(exported) })};`
   try {
     // In one message, because a limit on idle transactions counts from the first. Limits meant for an
     // application would end a long comparison; compiling the long hash expressions costs more than it saves.
     await client.query(
-      `begin isolation level repeatable read read only;
+      `begin isolation level repeatable read read only; ${imported}
        set local idle_in_transaction_session_timeout = 0; set local statement_timeout = 0; set local lock_timeout = 0;
-       set local jit = off; set local client_encoding = 'UTF8'`,
+       set local jit = off; set local client_encoding = 'UTF8'; set local timezone = 'UTC'; set local datestyle = 'ISO';
+       set local extra_float_digits = 1; set local bytea_output = 'hex'`,
     )
     await client.query(loadSql('checks/no-transaction-timeout'))
     const { rows } = await client.query<{ lsn: string }>('select pg_current_wal_insert_lsn()::text as "lsn"')

@@ -1,15 +1,14 @@
 import type pg from 'pg'
 import { publishedTables, type PublishedTable } from '../../core/published-tables.ts'
-import { loadSql } from '../../core/sql.ts'
 import { sleep } from '../../core/backoff.ts'
 import { readHeartbeat } from '../heartbeat.ts'
-import { readTableFacts, type TableFacts } from '../table-facts.ts'
 import { passFence, type FenceOutcome } from './fence.ts'
 import { findDifferences, type Candidate } from './find-differences.ts'
 import { proveDifferences, type Difference } from './prove.ts'
-import { buildHashSql, type HashSql } from './row-hash.ts'
+import { recordVerdicts } from './record.ts'
 import { openSnapshot, type Snapshot } from './snapshot.ts'
 import { settleKeys } from './settle.ts'
+import { readSubjects, type Subject } from './subjects.ts'
 import { hashTable, sameBucket } from './table-hash.ts'
 
 export interface TableVerification {
@@ -44,13 +43,6 @@ export interface VerifyOptions {
   onTable?: (result: TableVerification) => void
 }
 
-/** A table with what is needed to hash it on both sides. */
-interface Subject {
-  table: PublishedTable
-  primarySql: HashSql
-  cloudSql: HashSql
-}
-
 /** One comparison of one table, before anything is proven. */
 interface Comparison {
   subject: Subject
@@ -79,7 +71,7 @@ export async function verifyTables(options: VerifyOptions): Promise<TableVerific
     done.set(result.table, result)
     options.onTable?.(result)
   }
-  broken.forEach(finish)
+  for (const { table, reason } of broken) finish({ ...empty(table), reason })
   let pending = subjects
   const rounds = options.rounds ?? 5
   for (let round = 1; pending.length > 0; round += 1) {
@@ -91,38 +83,6 @@ export async function verifyTables(options: VerifyOptions): Promise<TableVerific
   const inOrder = tables.flatMap((table) => done.get(table.name) ?? [])
   if (options.record ?? true) await recordVerdicts(options.primary, inOrder)
   return inOrder
-}
-
-async function readSubjects(
-  options: VerifyOptions,
-  tables: readonly PublishedTable[],
-): Promise<{ subjects: Subject[]; broken: TableVerification[] }> {
-  const primary = await readTableFacts(options.primary, tables)
-  const cloud = await readTableFacts(options.cloud, tables)
-  const subjects: Subject[] = []
-  const broken: TableVerification[] = []
-  for (const table of tables) {
-    const ours = primary.get(table.name)
-    const theirs = cloud.get(table.name)
-    const reason = lacking('primary', table, ours) ?? lacking('cloud', table, theirs)
-    if (ours === undefined || theirs === undefined || reason !== null) {
-      broken.push({ ...empty(table), reason })
-      continue
-    }
-    subjects.push({
-      table,
-      primarySql: buildHashSql(table, ours, true),
-      cloudSql: buildHashSql(table, theirs, false),
-    })
-  }
-  return { subjects, broken }
-}
-
-function lacking(side: string, table: PublishedTable, facts: TableFacts | undefined): string | null {
-  if (facts === undefined) return `the ${side} has no table ${table.name}`
-  const has = new Set(facts.columns.map((column) => column.column))
-  const missing = table.columns.filter((column) => !has.has(column))
-  return missing.length === 0 ? null : `the ${side} lacks ${missing.join(', ')}`
 }
 
 function empty(table: PublishedTable): TableVerification {
@@ -260,16 +220,4 @@ async function judge(options: VerifyOptions, comparison: Comparison, fence: Fenc
   const shown = proven.slice(0, options.maxDifferences ?? 20)
   const moreDifferences = !comparison.complete || shown.length < comparison.candidates.length
   return { result: { ...result, verdict: 'drift', differences: shown, moreDifferences }, moving: false }
-}
-
-async function recordVerdicts(primary: pg.Pool, results: readonly TableVerification[]): Promise<void> {
-  if (results.length === 0) return
-  const lsn = results.find((result) => result.lsn !== '0/0')?.lsn ?? '0/0'
-  await primary.query(loadSql('replication/record-verifications'), [
-    results.map((result) => result.table),
-    results.map((result) => result.verdict),
-    results.map((result) => result.primaryRows),
-    lsn,
-    publishedTables.map((table) => table.name),
-  ])
 }

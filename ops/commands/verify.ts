@@ -1,0 +1,137 @@
+import { Option } from 'commander'
+import { formatBytes, formatDuration } from '../../core/amounts.ts'
+import { defineCommand, wholeNumber } from '../../core/cli.ts'
+import { databaseUrl } from '../../core/config.ts'
+import type { ExitCode } from '../../core/errors.ts'
+import { chooseTables } from '../../replication/relay/setup/reseed.ts'
+import { proveReplicationUrl } from '../../replication/relay/setup/prove.ts'
+import { refuseWrongServers } from '../../replication/server-verdicts.ts'
+import { withServers, type Server } from '../../replication/servers.ts'
+import type { ExactVerification } from '../../replication/verify/findings.ts'
+import { paces, type Pace } from '../../replication/verify/pace.ts'
+import type { Difference } from '../../replication/verify/prove.ts'
+import { tiers, type Tier } from '../../replication/verify/tier.ts'
+import { verifyExact, type VerifyProgress } from '../../replication/verify/verify-exact.ts'
+import { serverUrls } from './server-urls.ts'
+
+interface Options {
+  tier: Tier
+  pace: Pace
+  show: number
+  timeoutSeconds: number
+}
+
+export const verifyCommand = defineCommand<Options>({
+  name: 'verify',
+  summary: 'Compare primary and cloud exactly, row by row, while writes go on',
+  details:
+    "Every published row on both sides is hashed there, as it was at one position of the primary's log; what differs is\n" +
+    'narrowed down to keys and columns. A temporary slot tells which rows were written meanwhile: a difference in any\n' +
+    'other row is proven drift, those are looked at again, and what never holds still is "undetermined", never "match".\n' +
+    'Changes nothing but the heartbeat and the verdicts (table verifications, which the api shows).\n' +
+    'Needs a role that may replicate: that of LOCAL_DATABASE_URL, else REPLICATION_DATABASE_URL, and a free replication slot.\n' +
+    'Exit 0: all match; 3: drift; 1: something is undetermined, or it failed or was stopped: run it again, it begins anew.\n' +
+    'With --json: {"verdict", "tier", "seconds", "rows", "tables": [{table, verdict, primaryRows, cloudRows,\n' +
+    '"differences": [{key, kind: missing|extra|changed, columns}], moreDifferences, reason|null, lsn}]}',
+  examples: [
+    ['verify', 'everything'],
+    ['verify segments sources --tier rows', 'two tables, without their vectors'],
+    ['verify --tier vectors --pace full', 'the vectors, as fast as the servers can'],
+  ],
+  configure: (command) =>
+    command
+      .argument('[table...]', 'names of published tables; all when absent')
+      .addOption(new Option('--tier <tier>', 'what of a row is compared').choices(tiers).default('both'))
+      .addOption(
+        new Option('--pace <pace>', 'default waits where replication falls behind; full does not')
+          .choices(paces)
+          .default('default'),
+      )
+      .option('--show <number>', 'differences named per table', wholeNumber({ min: 1, max: 10_000 }), 20)
+      .option(
+        '--timeout-seconds <seconds>',
+        'how long the cloud may take to catch up',
+        wholeNumber({ min: 1, max: 86_400 }),
+        60,
+      ),
+  async run({ args, options, out, signal }) {
+    const urls = serverUrls()
+    const tables = chooseTables(args)
+    const startedAt = performance.now()
+    const results = await withServers(urls, async ({ primary, cloud }) => {
+      refuseWrongServers(primary.facts, cloud.facts)
+      return verifyExact({
+        primary: primary.pool,
+        cloud: cloud.pool,
+        replicationUrl: await chooseReplicationUrl(primary),
+        tables,
+        tier: options.tier,
+        pace: options.pace,
+        maxDifferences: options.show,
+        fenceTimeoutMs: options.timeoutSeconds * 1000,
+        signal,
+        onProgress: (progress) => out.progress(describeProgress(progress)),
+        onPause: (bytes) => out.note(`waiting: the cloud is ${formatBytes(bytes)} behind`),
+      })
+    })
+    const seconds = (performance.now() - startedAt) / 1000
+    const verdict = judgeAll(results)
+    const rows = results.reduce((sum, one) => sum + Math.max(one.primaryRows, one.cloudRows), 0)
+    out.result(
+      { verdict, tier: options.tier, seconds, rows, tables: results },
+      results.length === 0
+        ? 'None of these tables has vectors: nothing to compare.'
+        : results.map(describe).join('\n'),
+    )
+    return exitCodeOf(verdict)
+  },
+})
+
+/** The owner where it may replicate: what REPLICATION_DATABASE_URL names may be another way to the same server. */
+async function chooseReplicationUrl(primary: Server): Promise<string> {
+  if (primary.facts.superuser || primary.facts.replication) return primary.url
+  const replicationUrl = databaseUrl('REPLICATION_DATABASE_URL')
+  await proveReplicationUrl(replicationUrl, primary)
+  return replicationUrl
+}
+
+/** Pure: one word for all tables; drift in one is drift. */
+export function judgeAll(
+  results: readonly Pick<ExactVerification, 'verdict'>[],
+): ExactVerification['verdict'] {
+  if (results.some((one) => one.verdict === 'drift')) return 'drift'
+  return results.every((one) => one.verdict === 'match') ? 'match' : 'undetermined'
+}
+
+function exitCodeOf(verdict: ExactVerification['verdict']): ExitCode {
+  return verdict === 'match' ? 0 : verdict === 'drift' ? 3 : 1
+}
+
+function describeProgress(progress: VerifyProgress): string {
+  const { table, rows, rowsExpected, rowsPerSecond, secondsLeft } = progress
+  const share = rowsExpected === 0 ? '' : `${Math.min(99, Math.floor((100 * rows) / rowsExpected))} %, `
+  const left = secondsLeft === null ? '' : `, ${formatDuration(secondsLeft * 1000)} left`
+  return `comparing ${table}: ${share}${rows} rows, ${rowsPerSecond}/s${left}`
+}
+
+/** One line a table, and one for each difference. */
+export function describe(one: ExactVerification): string {
+  const rows =
+    one.primaryRows === one.cloudRows ? `${one.primaryRows}` : `${one.primaryRows}/${one.cloudRows}`
+  const count = one.differences.length + one.moreDifferences
+  const facts = [
+    `${rows} rows`,
+    ...(count === 0 ? [] : [count === 1 ? '1 difference' : `${count} differences`]),
+    ...(one.reason === null ? [] : [one.reason]),
+  ]
+  const more = one.moreDifferences === 0 ? [] : [`  and ${one.moreDifferences} more`]
+  return [
+    `${one.table.padEnd(14)} ${one.verdict.padEnd(12)} ${facts.join(', ')}`,
+    ...one.differences.map(describeDifference),
+    ...more,
+  ].join('\n')
+}
+
+function describeDifference({ key, kind, columns }: Difference): string {
+  return `  ${key.join(', ')}: ${kind}${columns.length === 0 ? '' : ` (${columns.join(', ')})`}`
+}

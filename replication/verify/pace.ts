@@ -1,0 +1,94 @@
+import { sleep } from '../../core/backoff.ts'
+
+export const paces = ['default', 'full'] as const
+/** How hard a comparison may press the servers. */
+export type Pace = (typeof paces)[number]
+
+/** What one statement should take: short enough that nobody waits for it long, as pt-table-checksum does. */
+const targetMs: Readonly<Record<Pace, number>> = { default: 500, full: 2000 }
+const firstChunkRows = 2000
+const minChunkRows = 100
+const maxChunkRows = 500_000
+
+/** Pure: the rows of the next chunk, so that it takes about `targetMs`; it never changes by more than four times. */
+export function nextChunkRows(last: { rows: number; elapsedMs: number; targetMs: number }): number {
+  const factor = last.targetMs / Math.max(last.elapsedMs, 1)
+  const rows = Math.round(last.rows * Math.min(4, Math.max(0.25, factor)))
+  return Math.min(maxChunkRows, Math.max(minChunkRows, rows))
+}
+
+/** More log than this on its way is a cloud that does not keep up. */
+const lagFloorBytes = 16 * 2 ** 20
+const maxPauseMs = 30_000
+
+export interface LagFacts {
+  /** log on its way when the comparison began; null where nobody knows */
+  atStartBytes: number | null
+  nowBytes: number | null
+  /** paused so far, in one go */
+  pausedMs: number
+}
+
+/**
+ * Pure: whether to wait for the cloud. It waits while replication is further behind than twice what it was
+ * at the start (16 MB at least), for 30 s at most in one go: the snapshots that are held cost the servers too.
+ */
+export function shouldPause({ atStartBytes, nowBytes, pausedMs }: LagFacts): boolean {
+  if (nowBytes === null || pausedMs >= maxPauseMs) return false
+  return nowBytes > Math.max(lagFloorBytes, 2 * (atStartBytes ?? 0))
+}
+
+export interface ThrottleOptions {
+  pace: Pace
+  /** log on its way to the cloud; null where nobody knows */
+  readLagBytes: () => Promise<number | null>
+  signal?: AbortSignal
+  /** said when it waits for the cloud */
+  onPause?: (lagBytes: number) => void
+  lagEveryMs?: number
+  pauseMs?: number
+}
+
+/** Sizes the chunks of a comparison by how long the last ones took, and waits where replication suffers. */
+export class Throttle {
+  readonly #options: ThrottleOptions
+  #rows = firstChunkRows
+  #atStartBytes: number | null | undefined
+  #lookedAtMs = 0
+
+  constructor(options: ThrottleOptions) {
+    this.#options = options
+  }
+
+  /** Before a chunk: how many rows it should have. Waits first where it must. */
+  async next(): Promise<number> {
+    const { pace, signal } = this.#options
+    signal?.throwIfAborted()
+    if (pace !== 'full' && performance.now() - this.#lookedAtMs >= (this.#options.lagEveryMs ?? 1000)) {
+      await this.#waitForCloud()
+      this.#lookedAtMs = performance.now()
+    }
+    return this.#rows
+  }
+
+  /** After a chunk of `rows` rows, on the side that had more. A small rest says nothing. */
+  took(rows: number, elapsedMs: number): void {
+    if (rows < this.#rows / 2 && elapsedMs < targetMs[this.#options.pace]) return
+    this.#rows = nextChunkRows({ rows: this.#rows, elapsedMs, targetMs: targetMs[this.#options.pace] })
+  }
+
+  async #waitForCloud(): Promise<void> {
+    const { readLagBytes, signal, onPause, pauseMs = 500 } = this.#options
+    const startedAt = performance.now()
+    let isSaid = false
+    for (;;) {
+      const nowBytes = await readLagBytes()
+      this.#atStartBytes ??= nowBytes
+      const pausedMs = performance.now() - startedAt
+      if (!shouldPause({ atStartBytes: this.#atStartBytes, nowBytes, pausedMs })) return
+      if (!isSaid) onPause?.(nowBytes ?? 0)
+      isSaid = true
+      await sleep(pauseMs, signal)
+    }
+  }
+}

@@ -1,0 +1,23 @@
+import type { Queryable } from '../../core/db.ts'
+import { publishedTables } from '../../core/published-tables.ts'
+import { loadSql } from '../../core/sql.ts'
+
+export interface Verdict {
+  table: string
+  verdict: 'match' | 'drift' | 'undetermined'
+  primaryRows: number
+  lsn: string
+}
+
+/** Writes verdicts to the primary; they travel, so that the cloud can say how verified it is. */
+export async function recordVerdicts(primary: Queryable, results: readonly Verdict[]): Promise<void> {
+  if (results.length === 0) return
+  const lsn = results.find((result) => result.lsn !== '0/0')?.lsn ?? '0/0'
+  await primary.query(loadSql('replication/record-verifications'), [
+    results.map((result) => result.table),
+    results.map((result) => result.verdict),
+    results.map((result) => result.primaryRows),
+    lsn,
+    publishedTables.map((table) => table.name),
+  ])
+}

@@ -1,0 +1,223 @@
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { performance } from 'node:perf_hooks'
+import { setTimeout as delay } from 'node:timers/promises'
+import type pg from 'pg'
+import { sleep } from '../../core/backoff.ts'
+import { connect, type Queryable } from '../../core/db.ts'
+import { errorCode, errorMessage, HomeportError } from '../../core/errors.ts'
+import { formatLsn, parseLsn } from '../../core/lsn.ts'
+import { publicationName, type PublishedTable } from '../../core/published-tables.ts'
+import { identifier, renderSql } from '../../core/sql.ts'
+import { decodeMessage } from '../pgoutput/decode.ts'
+import { openReplicationSession } from '../relay/replication-session.ts'
+import { decodeCopyData, encodeStatusUpdate } from '../relay/stream/copy-data.ts'
+import type { Wire } from '../relay/stream/relay-plugin.ts'
+import { renderStartCommand } from '../relay/stream/start-command.ts'
+import { explainWaitingSlot } from '../waiting-slot.ts'
+import { TouchedKeys } from './touched-keys.ts'
+
+export interface TouchSlotOptions {
+  /** the primary, as a role that may replicate */
+  replicationUrl: string
+  /** as the owner, to say what a new slot waits for */
+  primary: Queryable
+  tables: readonly PublishedTable[]
+  /** how long the slot may wait for open transactions, and its log for us (default 30 s) */
+  timeoutMs?: number
+  signal?: AbortSignal
+}
+
+const statusEveryMs = 100
+const endTimeoutMs = 2000
+
+/**
+ * A temporary slot that tells which rows are written from the moment on at which it was made. That moment
+ * can be seen: import {@link snapshot} into sessions of the primary before {@link start}, which ends its export.
+ * Only the session that made the slot can read it, so it is one session, and the slot ends with it.
+ */
+export class TouchSlot {
+  /** for SET TRANSACTION SNAPSHOT, until start() */
+  readonly snapshot: string
+  /** the snapshot holds exactly what was committed before */
+  readonly lsn: string
+  readonly touched: TouchedKeys
+  readonly #session: pg.Client
+  readonly #name: string
+  readonly #timeoutMs: number
+  #timer: NodeJS.Timeout | undefined
+  #failure: unknown
+  #isEnded = false
+  #wake: () => void = () => undefined
+
+  constructor(session: pg.Client, name: string, made: CreatedSlot, options: TouchSlotOptions) {
+    this.#session = session
+    this.#name = name
+    this.#timeoutMs = options.timeoutMs ?? defaultTimeoutMs
+    this.snapshot = made.snapshot_name
+    this.lsn = made.consistent_point
+    this.touched = new TouchedKeys(options.tables)
+    session.on('end', () => this.#fail(new Error('the primary ended the session')))
+  }
+
+  /** Begins to listen to the log. */
+  start(): void {
+    const wire = this.#wire
+    wire.on('copyData', ({ chunk }: { chunk: Buffer }) => this.#receive(chunk))
+    const command = renderStartCommand({
+      slot: this.#name,
+      publication: publicationName,
+      startLsn: '0/0',
+      // Whole transactions, after their commit, as text: keys read as the tables print them.
+      protocol: 1,
+      binary: false,
+    })
+    this.#session.query(command).then(
+      () => this.#fail(new Error('the primary ended the stream')),
+      (error: unknown) => this.#fail(error),
+    )
+    wire.once('replicationStart', () => {
+      this.#timer = setInterval(() => this.#ask(), statusEveryMs)
+    })
+  }
+
+  /**
+   * Returns once every commit before this position has been taken in. Silence never counts as the end.
+   *
+   * @throws HomeportError TOUCHED_UNKNOWN when the log does not come so far in time.
+   */
+  async readUntil(lsn: string, signal?: AbortSignal): Promise<void> {
+    const wanted = parseLsn(lsn)
+    const giveUpAtMs = performance.now() + this.#timeoutMs
+    while (!this.touched.hasPassed(wanted)) {
+      signal?.throwIfAborted()
+      if (this.#failure !== undefined) throw streamFailed(errorMessage(this.#failure), this.#failure)
+      if (performance.now() > giveUpAtMs) {
+        const position = formatLsn(this.touched.position)
+        throw streamFailed(`it came to ${position} of ${lsn} in ${Math.round(this.#timeoutMs / 1000)} s`)
+      }
+      await Promise.race([
+        sleep(statusEveryMs, signal),
+        new Promise<void>((resolve) => (this.#wake = resolve)),
+      ])
+    }
+  }
+
+  /** Ends the stream and with it the slot. */
+  async close(): Promise<void> {
+    this.#isEnded = true
+    const isStreaming = this.#timer !== undefined
+    clearInterval(this.#timer)
+    if (isStreaming && this.#failure === undefined) {
+      const signal = AbortSignal.timeout(endTimeoutMs)
+      const answers = ['readyForQuery', 'end'].map((event) => once(this.#wire, event, { signal }))
+      this.#wire.endCopyFrom()
+      // A server that does not answer in time ends the slot when it notices that we are gone.
+      await Promise.any(answers).catch(() => undefined)
+    }
+    const ended = this.#session.end().catch(() => undefined)
+    await Promise.race([ended, delay(endTimeoutMs, undefined, { ref: false })])
+  }
+
+  get #wire(): Wire {
+    return (this.#session as unknown as { connection: Wire }).connection
+  }
+
+  #receive(bytes: Buffer): void {
+    if (this.#isEnded || this.#failure !== undefined) return
+    try {
+      const data = decodeCopyData(bytes)
+      if (data.kind === 'keepalive') this.touched.advance(data.lsn)
+      else this.touched.take(decodeMessage(data.payload, { inStream: false, protocol: 1 }))
+      this.#wake()
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  /** Keeps the connection alive and asks how far the server is; the slot stays where it is. */
+  #ask(): void {
+    const status = { durableLsn: parseLsn(this.lsn), nowMs: Date.now(), isReplyRequested: true }
+    this.#wire.sendCopyFromChunk(encodeStatusUpdate(status))
+  }
+
+  #fail(error: unknown): void {
+    clearInterval(this.#timer)
+    if (this.#isEnded) return
+    this.#failure ??= error
+    this.#wake()
+  }
+}
+
+interface CreatedSlot {
+  consistent_point: string
+  snapshot_name: string
+}
+
+const defaultTimeoutMs = 30_000
+
+/**
+ * @throws HomeportError SLOT_WAITS (for which transactions), TOO_FEW_SLOTS; what openReplicationSession throws.
+ */
+export async function openTouchSlot(options: TouchSlotOptions): Promise<TouchSlot> {
+  const session = await openReplicationSession(options.replicationUrl)
+  try {
+    // Not one of ours by its name: nothing that looks for the slots of clouds shall meet it.
+    const name = `hpverify_${randomBytes(6).toString('hex')}`
+    return new TouchSlot(session, name, await createSlot(session, name, options), options)
+  } catch (error) {
+    await session.end().catch(() => undefined)
+    throw error
+  }
+}
+
+async function createSlot(session: pg.Client, name: string, options: TouchSlotOptions): Promise<CreatedSlot> {
+  const { timeoutMs = defaultTimeoutMs, signal } = options
+  const { rows: pids } = await session.query<{ pid: number }>('select pg_backend_pid() as "pid"')
+  // statement_timeout does not count for replication commands; the same role may cancel its own session.
+  const giveUp = (): void => void cancel(options.replicationUrl, pids[0]?.pid ?? 0, session)
+  const timer = setTimeout(giveUp, timeoutMs)
+  signal?.addEventListener('abort', giveUp, { once: true })
+  try {
+    signal?.throwIfAborted()
+    const command = renderSql('relay/create-temporary-slot', { slot: identifier(name) })
+    const { rows } = await session.query<CreatedSlot>(command)
+    if (rows[0] === undefined) throw new HomeportError('SLOT_FAILED', 'the primary made no slot')
+    return rows[0]
+  } catch (error) {
+    signal?.throwIfAborted()
+    throw await explainSlotError(error, options)
+  } finally {
+    clearTimeout(timer)
+    signal?.removeEventListener('abort', giveUp)
+  }
+}
+
+async function explainSlotError(error: unknown, options: TouchSlotOptions): Promise<unknown> {
+  if (errorCode(error) === '57014') return explainWaitingSlot(options.primary, error)
+  const isFull = errorCode(error) === '53400' || /all replication slots are in use/.test(errorMessage(error))
+  if (!isFull) return error
+  return new HomeportError('TOO_FEW_SLOTS', 'the primary has no replication slot free', {
+    hint: 'alter system set max_replication_slots = 20 there, then restart it',
+    exitCode: 2,
+    cause: error,
+  })
+}
+
+async function cancel(replicationUrl: string, pid: number, session: pg.Client): Promise<void> {
+  try {
+    const other = await connect({ connectionString: replicationUrl, applicationName: 'homeport ops' })
+    await other.query('select pg_cancel_backend($1)', [pid])
+    await other.end()
+  } catch {
+    await session.end().catch(() => undefined)
+  }
+}
+
+function streamFailed(what: string, cause?: unknown): HomeportError {
+  return new HomeportError(
+    'TOUCHED_UNKNOWN',
+    `which rows were written meanwhile cannot be read from the primary's log: ${what}`,
+    { hint: 'run it again; the log of the primary says what happened', cause },
+  )
+}
