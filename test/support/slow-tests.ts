@@ -33,9 +33,9 @@ export const slowTests: readonly string[] = [
   'test/replication/relay/seed/kill.test.ts',
   'test/replication/relay/setup/own-primary.test.ts',
   'test/replication/relay/setup/owner.test.ts',
+  'test/replication/relay/setup/refusals.test.ts',
   'test/replication/relay/setup/reseed.test.ts',
   'test/replication/relay/setup/via-gateway.test.ts',
-  'test/replication/relay/setup/refusals.test.ts',
   'test/replication/relay/spool/spool-crash.test.ts',
   'test/replication/relay/spool/spool-damage.test.ts',
   'test/replication/relay/stream/refusals.test.ts',
@@ -43,6 +43,7 @@ export const slowTests: readonly string[] = [
   'test/replication/relay/stream/silent.test.ts',
   'test/replication/relay/stream/slow-consumer.test.ts',
   'test/replication/relay/wal-budget-postgres.test.ts',
+  'test/replication/verify/relay.test.ts',
 ]
 
 /** Every other test file below `folder`, as paths from there. */
