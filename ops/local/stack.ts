@@ -14,11 +14,11 @@ import { ensureVectorIndex } from '../../replication/vector-index.ts'
 import { verifyTables, type TableVerification } from '../../replication/verify/verify-tables.ts'
 import { endLeftovers, type RunningChild } from './child-process.ts'
 import { Cluster } from './cluster.ts'
-import { loadCredentials } from './credentials.ts'
 import type { PostgresBinaries } from './find-postgres.ts'
 import { Following, type ReplicationMode } from './following.ts'
 import { startLocalApi } from './local-api.ts'
 import { signalProcess } from './processes.ts'
+import { stackUrls, type StackUrls } from './stack-urls.ts'
 
 export interface StackOptions {
   /** Where everything lies, as resolveDataFolder returned it. */
@@ -30,20 +30,6 @@ export interface StackOptions {
   out: Output
   isTerminal: boolean
   signal: AbortSignal
-}
-
-export interface StackUrls {
-  /** the primary's owner */
-  primary: string
-  /** the cloud's owner */
-  cloud: string
-  /** the cloud's read-only role */
-  reader: string
-  /** the primary's replication role */
-  replication: string
-  /** the cloud's write roles of relay and gateway */
-  relay: string
-  gateway: string
 }
 
 export interface Counts {
@@ -97,19 +83,7 @@ export class Stack {
   }
 
   get urls(): StackUrls {
-    const { readerPassword, replicationPassword, relayPassword, gatewayPassword } = loadCredentials(
-      this.#options.folder,
-    )
-    const role = (cluster: Cluster, name: string, password: string): string =>
-      `postgres://${name}:${password}@${cluster.host}:${cluster.port}/homeport`
-    return {
-      primary: this.primary.superuserUrl('homeport'),
-      cloud: this.cloud.superuserUrl('homeport'),
-      reader: role(this.cloud, 'homeport_api', readerPassword),
-      replication: role(this.primary, 'homeport_replication', replicationPassword),
-      relay: role(this.cloud, 'homeport_relay', relayPassword),
-      gateway: role(this.cloud, 'homeport_gateway', gatewayPassword),
-    }
+    return stackUrls({ folder: this.#options.folder, primary: this.primary, cloud: this.cloud })
   }
 
   /** Ends what a killed run left behind, and starts both servers with an empty or the known database. */
@@ -287,17 +261,14 @@ export class Stack {
   async #withPools<T>(
     work: (primary: ReturnType<typeof createPool>, cloud: ReturnType<typeof createPool>) => Promise<T>,
   ): Promise<T> {
-    const { primary, cloud } = this.urls
-    const pools = [primary, cloud].map((connectionString) =>
-      createPool({ connectionString, applicationName: 'homeport start' }),
-    )
+    const open = (connectionString: string): ReturnType<typeof createPool> =>
+      createPool({ connectionString, applicationName: 'homeport start' })
+    const { urls } = this
+    const [primary, cloud] = [open(urls.primary), open(urls.cloud)]
     try {
-      const [home, away] = pools
-      if (home === undefined || away === undefined)
-        throw new HomeportError('UNEXPECTED', 'two pools are needed')
-      return await work(home, away)
+      return await work(primary, cloud)
     } finally {
-      await Promise.all(pools.map((pool) => pool.end()))
+      await Promise.all([primary.end(), cloud.end()])
     }
   }
 }

@@ -289,6 +289,7 @@ void t.test('bodies', async (t) => {
   await t.test('a refusal does not wait for the body', async (t) => {
     const socket = connect(Number(new URL(gateway.url).port), '127.0.0.1')
     socket.on('error', () => undefined)
+    const closed = new Promise((resolve) => socket.once('close', resolve))
     socket.write(
       `POST ${paths.batches} HTTP/1.1\r\nhost: x\r\ncontent-type: ${mediaTypes.batch}\r\ncontent-length: 900000\r\n\r\n`,
     )
@@ -296,7 +297,7 @@ void t.test('bodies', async (t) => {
     t.match(answer.toString(), /^HTTP\/1.1 401/)
     // It goes on sending, and is hung up on.
     const drip = setInterval(() => socket.write('x'), 20)
-    await once(socket, 'close')
+    await closed
     clearInterval(drip)
   })
 
