@@ -25,6 +25,7 @@ export const slowTests: readonly string[] = [
   'test/replication/gateway/process.test.ts',
   'test/replication/relay/apply/interruption.test.ts',
   'test/replication/relay/apply/roles.test.ts',
+  'test/replication/relay/apply/schema.test.ts',
   'test/replication/relay/apply/workload.test.ts',
   'test/replication/relay/apply/younger-copy.test.ts',
   'test/replication/relay/run-spool.test.ts',
@@ -43,6 +44,7 @@ export const slowTests: readonly string[] = [
   'test/replication/relay/stream/silent.test.ts',
   'test/replication/relay/stream/slow-consumer.test.ts',
   'test/replication/relay/wal-budget-postgres.test.ts',
+  'test/replication/verify/native.test.ts',
   'test/replication/verify/relay.test.ts',
 ]
 
