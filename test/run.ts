@@ -3,7 +3,7 @@
 //   npm test                               everything but the slow ones
 //   npm test -- test/core/lsn.test.ts      one file, no lint
 //   npm run test:faults                    the slow ones, and the fault tests in full: about an hour
-//   npm run test:faults -- --seed 17 test/faults/crash.test.ts    what seed 17 did there, again
+//   npm run test:faults -- --seed 17 test/faults/crash.test.ts    what seed 17 did there, again; --seed 101-200 many
 //
 // Readable output on stdout, one line a file and the whole of what failed. The last line is
 // `N passed, N failed`; lint and types count as one check each.

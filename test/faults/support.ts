@@ -6,11 +6,11 @@ import { queryRows } from '../support/databases.ts'
 /** `npm run test:faults`: everything, with every seed; within `npm test` a quick part of it. */
 export const isFull = process.env['HOMEPORT_FAULTS'] === 'full'
 
-/** The seeds to run: one that was asked for, or the first ones. */
+/** The seeds to run: those that were asked for, as `17` or `101-200`, or the first ones. */
 export function seeds(count: { quick: number; full: number }): number[] {
-  const asked = process.env['HOMEPORT_SEED']
-  if (asked !== undefined) return [Number(asked)]
-  return Array.from({ length: isFull ? count.full : count.quick }, (_, at) => at + 1)
+  const asked = process.env['HOMEPORT_SEED']?.split('-').map(Number)
+  const [first = 1, last = first] = asked ?? [1, isFull ? count.full : count.quick]
+  return Array.from({ length: last - first + 1 }, (_, at) => first + at)
 }
 
 /** What the error line of `--json` says. */
