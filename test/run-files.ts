@@ -5,7 +5,7 @@
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
 import t from 'tap'
-import { groupTests } from './support/slow-tests.ts'
+import { groupTests } from './support/test-files.ts'
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,

@@ -17,7 +17,7 @@ import {
   stopRunClusters,
   testRunFolder,
 } from './support/cluster-cleanup.ts'
-import { quickTests, slowTests, testFilesOf } from './support/slow-tests.ts'
+import { quickTests, slowTests, testFilesOf } from './support/test-files.ts'
 import { createTapSummary } from './support/tap-summary.ts'
 
 const repository = fileURLToPath(new URL('..', import.meta.url))

@@ -2,7 +2,7 @@ import { Option } from 'commander'
 import { formatBytes, formatDuration } from '../../core/amounts.ts'
 import { defineCommand, wholeNumber } from '../../core/cli.ts'
 import { databaseUrl } from '../../core/config.ts'
-import type { ExitCode } from '../../core/errors.ts'
+import { HomeportError, type ExitCode } from '../../core/errors.ts'
 import { chooseTables } from '../../replication/relay/setup/reseed.ts'
 import { proveReplicationUrl } from '../../replication/relay/setup/prove.ts'
 import { refuseWrongServers } from '../../replication/server-verdicts.ts'
@@ -10,7 +10,7 @@ import { withServers, type Server } from '../../replication/servers.ts'
 import type { ExactVerification } from '../../replication/verify/findings.ts'
 import { paces, type Pace } from '../../replication/verify/pace.ts'
 import type { Difference } from '../../replication/verify/prove.ts'
-import { tiers, type Tier } from '../../replication/verify/tier.ts'
+import { tablesOfTier, tiers, type Tier } from '../../replication/verify/tier.ts'
 import { verifyExact, type VerifyProgress } from '../../replication/verify/verify-exact.ts'
 import { serverUrls } from './server-urls.ts'
 
@@ -57,6 +57,12 @@ export const verifyCommand = defineCommand<Options>({
   async run({ args, options, out, signal }) {
     const urls = serverUrls()
     const tables = chooseTables(args)
+    if (tablesOfTier(tables, options.tier).length === 0) {
+      throw new HomeportError('NOTHING_TO_COMPARE', `without vectors: ${args.join(', ')}`, {
+        hint: 'leave out --tier, or name a table that has vectors: embeddings',
+        exitCode: 2,
+      })
+    }
     const startedAt = performance.now()
     const results = await withServers(urls, async ({ primary, cloud }) => {
       refuseWrongServers(primary.facts, cloud.facts)
@@ -79,9 +85,7 @@ export const verifyCommand = defineCommand<Options>({
     const rows = results.reduce((sum, one) => sum + Math.max(one.primaryRows, one.cloudRows), 0)
     out.result(
       { verdict, tier: options.tier, seconds, rows, tables: results },
-      results.length === 0
-        ? 'None of these tables has vectors: nothing to compare.'
-        : results.map(describe).join('\n'),
+      results.map(describe).join('\n'),
     )
     return exitCodeOf(verdict)
   },

@@ -159,7 +159,9 @@ export class RelayProcess {
       flow.intake(),
       flow.drain(),
       this.#keepLease(),
-      this.#ending.repeat(schemaLookMs, () => this.#schema.settle((lsn) => flow.cloudHas(lsn))),
+      this.#ending.repeat(schemaLookMs, async () => {
+        await this.#schema.settle((lsn) => flow.cloudHas(lsn))
+      }),
       this.#endWhenCaughtUp(flow, facts.walLsn),
     ])
   }
@@ -249,8 +251,7 @@ export class RelayProcess {
   async #endWhenCaughtUp(flow: Flow, targetLsn: string): Promise<void> {
     if (!this.#options.untilCaughtUp) return
     await this.#ending.repeat(50, async () => {
-      if (!flow.cloudHas(targetLsn)) return
-      await this.#schema.settle((lsn) => flow.cloudHas(lsn))
+      if (!flow.cloudHas(targetLsn) || !(await this.#schema.settle(() => true))) return
       this.#isCaughtUp = true
       this.#ending.stop()
     })

@@ -36,17 +36,19 @@ export class SchemaWatch {
 
   /**
    * Looks again once `cloudHas` the log up to where the doubt came up. Trouble of the connections is left to who
-   * writes there. @throws HomeportError SCHEMA_MISMATCH when both sides still differ.
+   * writes there. False while there is a doubt. @throws HomeportError SCHEMA_MISMATCH when both sides still differ.
    */
-  async settle(cloudHas: (walLsn: string) => boolean): Promise<void> {
-    if (this.#doubt === null || !cloudHas(this.#doubt.walLsn)) return
+  async settle(cloudHas: (walLsn: string) => boolean): Promise<boolean> {
+    if (this.#doubt === null) return true
+    if (!cloudHas(this.#doubt.walLsn)) return false
     let found: HomeportError | null
     try {
       found = judgeSchema(await this.#options.readFacts(), await this.#options.describeCloud())
     } catch {
-      return
+      return false
     }
     if (found !== null) throw found
     this.#doubt = null
+    return true
   }
 }

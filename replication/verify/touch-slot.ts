@@ -1,20 +1,18 @@
-import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { performance } from 'node:perf_hooks'
 import { setTimeout as delay } from 'node:timers/promises'
 import type pg from 'pg'
 import { sleep } from '../../core/backoff.ts'
-import { connect, type Queryable } from '../../core/db.ts'
-import { errorCode, errorMessage, HomeportError } from '../../core/errors.ts'
+import type { Queryable } from '../../core/db.ts'
+import { errorMessage, HomeportError } from '../../core/errors.ts'
 import { formatLsn, parseLsn } from '../../core/lsn.ts'
 import { publicationName, type PublishedTable } from '../../core/published-tables.ts'
-import { identifier, renderSql } from '../../core/sql.ts'
+import { createSlot, type CreatedSlot } from '../create-slot.ts'
 import { decodeMessage } from '../pgoutput/decode.ts'
 import { openReplicationSession } from '../relay/replication-session.ts'
 import { decodeCopyData, encodeStatusUpdate } from '../relay/stream/copy-data.ts'
 import type { Wire } from '../relay/stream/relay-plugin.ts'
 import { renderStartCommand } from '../relay/stream/start-command.ts'
-import { explainWaitingSlot } from '../waiting-slot.ts'
 import { TouchedKeys } from './touched-keys.ts'
 
 export interface TouchSlotOptions {
@@ -50,12 +48,12 @@ export class TouchSlot {
   #isEnded = false
   #wake: () => void = () => undefined
 
-  constructor(session: pg.Client, name: string, made: CreatedSlot, options: TouchSlotOptions) {
+  constructor(session: pg.Client, made: CreatedSlot, options: TouchSlotOptions) {
     this.#session = session
-    this.#name = name
+    this.#name = made.name
     this.#timeoutMs = options.timeoutMs ?? defaultTimeoutMs
-    this.snapshot = made.snapshot_name
-    this.lsn = made.consistent_point
+    this.snapshot = made.snapshot
+    this.lsn = made.lsn
     this.touched = new TouchedKeys(options.tables)
     session.on('end', () => this.#fail(new Error('the primary ended the session')))
   }
@@ -149,68 +147,19 @@ export class TouchSlot {
   }
 }
 
-interface CreatedSlot {
-  consistent_point: string
-  snapshot_name: string
-}
-
 const defaultTimeoutMs = 30_000
 
 /**
- * @throws HomeportError SLOT_WAITS (for which transactions), TOO_FEW_SLOTS; what openReplicationSession throws.
+ * @throws HomeportError what createSlot and openReplicationSession throw.
  */
 export async function openTouchSlot(options: TouchSlotOptions): Promise<TouchSlot> {
   const session = await openReplicationSession(options.replicationUrl)
   try {
-    // Not one of ours by its name: nothing that looks for the slots of clouds shall meet it.
-    const name = `hpverify_${randomBytes(6).toString('hex')}`
-    return new TouchSlot(session, name, await createSlot(session, name, options), options)
+    const made = await createSlot(session, { ...options, slot: null, temporaryPrefix: 'hpverify' })
+    return new TouchSlot(session, made, options)
   } catch (error) {
     await session.end().catch(() => undefined)
     throw error
-  }
-}
-
-async function createSlot(session: pg.Client, name: string, options: TouchSlotOptions): Promise<CreatedSlot> {
-  const { timeoutMs = defaultTimeoutMs, signal } = options
-  const { rows: pids } = await session.query<{ pid: number }>('select pg_backend_pid() as "pid"')
-  // statement_timeout does not count for replication commands; the same role may cancel its own session.
-  const giveUp = (): void => void cancel(options.replicationUrl, pids[0]?.pid ?? 0, session)
-  const timer = setTimeout(giveUp, timeoutMs)
-  signal?.addEventListener('abort', giveUp, { once: true })
-  try {
-    signal?.throwIfAborted()
-    const command = renderSql('relay/create-temporary-slot', { slot: identifier(name) })
-    const { rows } = await session.query<CreatedSlot>(command)
-    if (rows[0] === undefined) throw new HomeportError('SLOT_FAILED', 'the primary made no slot')
-    return rows[0]
-  } catch (error) {
-    signal?.throwIfAborted()
-    throw await explainSlotError(error, options)
-  } finally {
-    clearTimeout(timer)
-    signal?.removeEventListener('abort', giveUp)
-  }
-}
-
-async function explainSlotError(error: unknown, options: TouchSlotOptions): Promise<unknown> {
-  if (errorCode(error) === '57014') return explainWaitingSlot(options.primary, error)
-  const isFull = errorCode(error) === '53400' || /all replication slots are in use/.test(errorMessage(error))
-  if (!isFull) return error
-  return new HomeportError('TOO_FEW_SLOTS', 'the primary has no replication slot free', {
-    hint: 'alter system set max_replication_slots = 20 there, then restart it',
-    exitCode: 2,
-    cause: error,
-  })
-}
-
-async function cancel(replicationUrl: string, pid: number, session: pg.Client): Promise<void> {
-  try {
-    const other = await connect({ connectionString: replicationUrl, applicationName: 'homeport ops' })
-    await other.query('select pg_cancel_backend($1)', [pid])
-    await other.end()
-  } catch {
-    await session.end().catch(() => undefined)
   }
 }
 

@@ -64,8 +64,8 @@ t.test('match, drift, undetermined and misuse, each with its exit code', async (
     ],
   })
   t.match(await ops(settings, 'verify', 'sources', '--tier', 'vectors'), {
-    exitCode: 0,
-    stdout: /^None of these/,
+    exitCode: 2,
+    stderr: /without vectors: sources/,
   })
 
   await pair.cloud.query('alter subscription homeport disable')
