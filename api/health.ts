@@ -41,7 +41,9 @@ export interface HealthReport {
   last_verified: {
     verdict: string
     at: string
-    tables: { table: string; verdict: string; at: string }[]
+    /** when the last of all tables was compared row by row and was the same; at may rest on what changed since */
+    full_at: string | null
+    tables: { table: string; verdict: string; at: string; full_at: string | null }[]
   } | null
   fallback: { ready: boolean; segments: number; as_of: string | null; engine: string }
   role: { name: string | null; read_only: boolean | null; override: boolean; remarks: readonly string[] }
@@ -101,10 +103,12 @@ export function reportHealth(input: HealthInput): HealthReport {
         : {
             verdict: verified.verdict,
             at: verified.at.toISOString(),
-            tables: facts.verifications.map(({ table, verdict, at }) => ({
+            full_at: verified.fullAt?.toISOString() ?? null,
+            tables: facts.verifications.map(({ table, verdict, at, fullAt }) => ({
               table,
               verdict,
               at: at.toISOString(),
+              full_at: fullAt?.toISOString() ?? null,
             })),
           },
     fallback: {

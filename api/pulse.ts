@@ -8,6 +8,8 @@ export interface TableVerdict {
   verdict: 'match' | 'drift' | 'undetermined'
   rows: string
   at: Date
+  /** when every row was last compared and was the same; null when that is not known */
+  fullAt: Date | null
 }
 
 /** What the api last saw in the cloud database. Stays when the database goes. */
@@ -68,7 +70,11 @@ export function createPulse(options: PulseOptions): Pulse {
         reachable: true,
         seenAt: new Date(),
         beatAt: row?.beat_at ?? null,
-        verifications: (row?.verifications ?? []).map((each) => ({ ...each, at: new Date(each.at) })),
+        verifications: (row?.verifications ?? []).map((each) => ({
+          ...each,
+          at: new Date(each.at),
+          fullAt: each.fullAt === null ? null : new Date(each.fullAt),
+        })),
       }
       await generations.refresh()
       await countTotals()
@@ -113,7 +119,20 @@ export function createPulse(options: PulseOptions): Pulse {
 
 interface PulseRow {
   beat_at: Date | null
-  verifications: { table: string; verdict: TableVerdict['verdict']; rows: string; at: string }[]
+  verifications: {
+    table: string
+    verdict: TableVerdict['verdict']
+    rows: string
+    at: string
+    fullAt: string | null
+  }[]
+}
+
+export interface OverallVerdict {
+  verdict: TableVerdict['verdict']
+  at: Date
+  /** when the last of all tables was compared row by row and was the same; null when one never was */
+  fullAt: Date | null
 }
 
 interface TotalsRow {
@@ -123,14 +142,19 @@ interface TotalsRow {
 
 /** The verdict over all tables: the worst one, as old as the oldest. Null before the first verification. */
 export function overallVerdict(
-  verifications: readonly Pick<TableVerdict, 'verdict' | 'at'>[],
-): { verdict: TableVerdict['verdict']; at: Date } | null {
+  verifications: readonly Pick<TableVerdict, 'verdict' | 'at' | 'fullAt'>[],
+): OverallVerdict | null {
   const first = verifications[0]
   if (first === undefined) return null
-  const oldest = verifications.reduce((at, each) => (each.at < at ? each.at : at), first.at)
+  const older = (a: Date, b: Date): Date => (b < a ? b : a)
   const verdicts = new Set(verifications.map((each) => each.verdict))
   const verdict = verdicts.has('drift') ? 'drift' : verdicts.has('undetermined') ? 'undetermined' : 'match'
-  return { verdict, at: oldest }
+  const fullAts = verifications.flatMap(({ fullAt }) => fullAt ?? [])
+  return {
+    verdict,
+    at: verifications.map(({ at }) => at).reduce(older, first.at),
+    fullAt: fullAts.length < verifications.length ? null : fullAts.reduce(older),
+  }
 }
 
 /** Seconds from a moment to now, never negative: clocks of two machines differ. */

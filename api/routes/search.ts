@@ -12,7 +12,7 @@ export interface SearchResponse {
   freshness: {
     asOf: string | null
     lagSeconds: number | null
-    verified: { verdict: string; at: string } | null
+    verified: { verdict: string; at: string; fullAt: string | null } | null
   }
   model: AnsweringModel | null
   /** Ranked candidates, of which `hits` is a page. */
@@ -43,7 +43,11 @@ export function registerSearch(app: FastifyInstance, { engine, pulse }: SearchRo
       freshness: {
         asOf: answer.asOf?.toISOString() ?? null,
         lagSeconds: secondsSince(answer.asOf, new Date()),
-        verified: verified && { verdict: verified.verdict, at: verified.at.toISOString() },
+        verified: verified && {
+          verdict: verified.verdict,
+          at: verified.at.toISOString(),
+          fullAt: verified.fullAt?.toISOString() ?? null,
+        },
       },
       model: answer.model,
       total: answer.total,

@@ -7,6 +7,8 @@ export interface Verdict {
   verdict: 'match' | 'drift' | 'undetermined'
   primaryRows: number
   lsn: string
+  /** whether every row was compared, not only what changed and a share of the rest; default true */
+  isFull?: boolean
 }
 
 /** Writes verdicts to the primary; they travel, so that the cloud can say how verified it is. */
@@ -17,6 +19,7 @@ export async function recordVerdicts(primary: Queryable, results: readonly Verdi
     results.map((result) => result.table),
     results.map((result) => result.verdict),
     results.map((result) => result.primaryRows),
+    results.map((result) => result.isFull ?? true),
     lsn,
     publishedTables.map((table) => table.name),
   ])

@@ -5,11 +5,12 @@ select
     (
       select json_agg(
         json_build_object(
-          'table', table_name, 'verdict', verdict, 'rows', row_count::text, 'at', checked_at
+          'table', table_name, 'verdict', verdict, 'rows', row_count::text, 'at', checked_at, -- by way of jsonb: null where the column is not there yet
+          'fullAt', to_jsonb(v) ->> 'full_at'
         )
         order by table_name
       )
-      from verifications
+      from verifications v
     ),
     '[]'::json
   ) as verifications

@@ -12,8 +12,8 @@ const fine: HealthInput = {
     seenAt: before(1),
     beatAt: before(3),
     verifications: [
-      { table: 'segments', verdict: 'match', rows: '10', at: before(120) },
-      { table: 'sources', verdict: 'match', rows: '2', at: before(60) },
+      { table: 'segments', verdict: 'match', rows: '10', at: before(120), fullAt: before(3600) },
+      { table: 'sources', verdict: 'match', rows: '2', at: before(60), fullAt: before(60) },
     ],
     totalSegments: 10,
     lastUpdated: before(500),
@@ -43,9 +43,20 @@ void t.test('all is well', async (t) => {
     last_verified: {
       verdict: 'match',
       at: '2026-05-01T11:58:00.000Z',
+      full_at: '2026-05-01T11:00:00.000Z',
       tables: [
-        { table: 'segments', verdict: 'match', at: '2026-05-01T11:58:00.000Z' },
-        { table: 'sources', verdict: 'match', at: '2026-05-01T11:59:00.000Z' },
+        {
+          table: 'segments',
+          verdict: 'match',
+          at: '2026-05-01T11:58:00.000Z',
+          full_at: '2026-05-01T11:00:00.000Z',
+        },
+        {
+          table: 'sources',
+          verdict: 'match',
+          at: '2026-05-01T11:59:00.000Z',
+          full_at: '2026-05-01T11:59:00.000Z',
+        },
       ],
     },
     fallback: { ready: true, segments: 10, as_of: '2026-05-01T11:59:51.000Z', engine: 'scan' },
@@ -90,7 +101,7 @@ void t.test('what is amiss', async (t) => {
       {
         facts: {
           ...fine.facts,
-          verifications: [{ table: 'segments', verdict: 'drift', rows: '1', at: now }],
+          verifications: [{ table: 'segments', verdict: 'drift', rows: '1', at: now, fullAt: null }],
         },
       },
       { status: 'warn', last_verified: { verdict: 'drift' } },
@@ -146,11 +157,13 @@ void t.test('the verdict over all tables is the worst, as old as the oldest', as
   t.equal(overallVerdict([]), null)
   t.same(
     overallVerdict([
-      { verdict: 'match', at: before(5) },
-      { verdict: 'undetermined', at: before(50) },
+      { verdict: 'match', at: before(5), fullAt: before(500) },
+      { verdict: 'undetermined', at: before(50), fullAt: before(70) },
     ]),
-    { verdict: 'undetermined', at: before(50) },
+    { verdict: 'undetermined', at: before(50), fullAt: before(500) },
   )
+  const neverFull = { verdict: 'match', at: before(5), fullAt: null } as const
+  t.equal(overallVerdict([{ ...neverFull, fullAt: before(9) }, neverFull])?.fullAt, null, 'not all were')
 })
 
 void t.test('lag is never negative', async (t) => {

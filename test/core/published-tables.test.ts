@@ -15,6 +15,7 @@ const unpublished = [
   'relay_conflicts',
   'relay_quarantine',
   'gateway_keys',
+  'repair_journal',
 ]
 
 t.test('the published list is the migrated schema', async (t) => {

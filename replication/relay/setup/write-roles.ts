@@ -22,6 +22,7 @@ export const relayTables = [
   'relay_parts',
   'relay_conflicts',
   'relay_quarantine',
+  'repair_journal',
 ] as const
 
 const names = { RELAY_DATABASE_URL: "relay's role", GATEWAY_DATABASE_URL: "gateway's role" } as const
