@@ -40,7 +40,7 @@ export default tseslint.config(
     rules: { 'no-restricted-syntax': 'off' },
   },
   {
-    files: ['api/web/**/*.js'],
+    files: ['api/web/**/*.js', 'replication/monitor/web/**/*.js'],
     languageOptions: {
       globals: {
         document: 'readonly',

@@ -1,5 +1,6 @@
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { errorCode, errorMessage, HomeportError, type ExitCode } from './errors.ts'
+import { drawScreen } from './terminal-screen.ts'
 
 /** What a command is handed: its words, its options, where to write, and when to stop. */
 export interface Invocation<Options> {
@@ -14,6 +15,8 @@ export interface Invocation<Options> {
 export interface Output {
   /** A result on stdout: `value` as one line of JSON with --json, else `text`. */
   result(value: unknown, text: string): void
+  /** A result in place of the last one on a terminal; elsewhere, and with --json, after it. On stdout. */
+  screen(value: unknown, text: string): void
   /** Progress and remarks, on stderr. */
   note(text: string): void
   /** A line that replaces the last one on a terminal, and is left out elsewhere. On stderr. */
@@ -47,11 +50,11 @@ export interface ProgramOptions {
   commands: readonly AnyCommand[]
   /** Without the node and script words. */
   argv: readonly string[]
-  stdout?: NodeJS.WritableStream
+  stdout?: TerminalStream
   stderr?: TerminalStream
 }
 
-type TerminalStream = NodeJS.WritableStream & { isTTY?: boolean; columns?: number }
+type TerminalStream = NodeJS.WritableStream & { isTTY?: boolean; columns?: number; rows?: number }
 
 /** Gives a command to {@link runProgram} without losing the type of its options. */
 export function defineCommand<Options>(spec: CommandSpec<Options>): AnyCommand {
@@ -157,17 +160,22 @@ export function wholeNumber(range: { min: number; max: number }): (text: string)
 
 const eraseLine = '\r\u001b[2K'
 
-function createOutput(stdout: NodeJS.WritableStream, stderr: TerminalStream, json: boolean): Output {
+function createOutput(stdout: TerminalStream, stderr: TerminalStream, json: boolean): Output {
   let open = false
   const endLine = (): string => {
     const end = open ? eraseLine : ''
     open = false
     return end
   }
+  const result = (value: unknown, text: string): void => {
+    stderr.write(endLine())
+    stdout.write(`${json ? JSON.stringify(value) : text}\n`)
+  }
   return {
-    result(value, text) {
-      stderr.write(endLine())
-      stdout.write(`${json ? JSON.stringify(value) : text}\n`)
+    result,
+    screen(value, text) {
+      if (json || stdout.isTTY !== true) return result(value, text)
+      stdout.write(drawScreen(text, { rows: stdout.rows ?? 24, columns: stdout.columns ?? 80 }))
     },
     note(text) {
       stderr.write(`${endLine()}${text}\n`)

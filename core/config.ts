@@ -26,6 +26,17 @@ export const settings = {
     "folder of the primary's data on this machine, where its role may not ask for it: to see the disk",
   API_ONLY_MODE: 'true on the cloud machine: every ingest command refuses',
   ENABLE_INGESTION: 'false makes every ingest command refuse; shown in /health',
+  MONITOR_VERIFY_SCHEDULE:
+    'when ops monitor compares the content, as cron writes it (default 0 * * * *, hourly)',
+  MONITOR_STATE_PATH: 'where ops monitor keeps its history (default data/monitor)',
+  MONITOR_KEEP_DAYS: 'days that this history is kept (default 30)',
+  MONITOR_PORT: 'page, health and metrics of ops monitor, on 127.0.0.1 (default 9188; 0 is any free port)',
+  MONITOR_PING_URL:
+    'asked for after every comparison that found all well, for a watch such as healthchecks.io',
+  ALERT_WEBHOOK_URL:
+    'alerts go there as JSON with a text, as the incoming webhooks of Slack take it; a secret',
+  ALERT_COMMAND:
+    'is started for each alert, with it as JSON on stdin: words, or a JSON array of them; no shell',
   EMBEDDING_MODEL: 'lsa (default, lexical, no download), or a sentence model: a local folder or a hub name',
   EMBEDDING_POOLING: 'mean (default), cls or last: how a sentence model makes one vector',
   EMBEDDING_QUERY_PREFIX: 'put before a question, where the model was trained with one',

@@ -4,30 +4,60 @@ import knex, { type Knex } from 'knex'
 import type pg from 'pg'
 import { describeServer, explainConnectionError, sessionOptions } from './db.ts'
 import { errorCode, errorMessage, HomeportError } from './errors.ts'
+import { failpoint } from './failpoint.ts'
 import { loadSql, sqlFolder } from './sql.ts'
 
-const table = 'homeport_migrations'
+export const migrationsTable = 'homeport_migrations'
+
+/** The migrations of this program. */
+export const migrationsFolder = join(sqlFolder, 'migrations')
+
+export interface MigrationOptions {
+  /** where the files lie (default {@link migrationsFolder}) */
+  folder?: string
+  /** the last one to apply; all of them when absent */
+  until?: string
+}
 
 /** Every migration's name, in the order they apply. */
-export function listMigrations(): string[] {
-  return readdirSync(join(sqlFolder, 'migrations'))
+export function listMigrations(folder = migrationsFolder): string[] {
+  return readdirSync(folder)
     .filter((name) => name.endsWith('.sql'))
     .sort()
 }
 
-const migrationSource: Knex.MigrationSource<string> = {
-  getMigrations: () => Promise.resolve(listMigrations()),
-  getMigrationName: (name) => name,
-  getMigration: (name) => {
-    const text = readFileSync(join(sqlFolder, 'migrations', name), 'utf8')
-    return Promise.resolve({
-      up: (db: Knex) => db.raw(text.replaceAll('?', '\\?')),
-      down: () => Promise.reject(new HomeportError('MIGRATION_ONE_WAY', `${name} has no way back`)),
-    })
-  },
+/** The SQL of one migration. */
+export function readMigration(name: string, folder = migrationsFolder): string {
+  return readFileSync(join(folder, name), 'utf8')
 }
 
-function openKnex(connectionString: string): Knex {
+/**
+ * Whether a migration takes something away, by its name (NNN-what.contract.sql): it goes to the primary first, and to
+ * the cloud once that has everything which was written before.
+ */
+export function isContract(name: string): boolean {
+  return name.endsWith('.contract.sql')
+}
+
+function migrationSource({ folder, until }: MigrationOptions): Knex.MigrationSource<string> {
+  return {
+    getMigrations: () =>
+      Promise.resolve(listMigrations(folder).filter((name) => until === undefined || name <= until)),
+    getMigrationName: (name) => name,
+    getMigration: (name) => {
+      const text = readMigration(name, folder)
+      return Promise.resolve({
+        up: async (db: Knex) => {
+          await db.raw(text.replaceAll('?', '\\?'))
+          await failpoint('migrate.inside')
+        },
+        down: () => Promise.reject(new HomeportError('MIGRATION_ONE_WAY', `${name} has no way back`)),
+      })
+    },
+  }
+}
+
+function openKnex(connectionString: string, options: MigrationOptions = {}): Knex {
   return knex({
     client: 'pg',
     connection: {
@@ -43,7 +73,12 @@ function openKnex(connectionString: string): Knex {
         prepareSession(client).then(() => done(), done)
       },
     },
-    migrations: { migrationSource, tableName: table },
+    migrations: {
+      migrationSource: migrationSource(options),
+      tableName: migrationsTable,
+      // What a newer program has applied is no reason to refuse: it has only added to the schema.
+      disableMigrationsListValidation: true,
+    },
     // Its own messages repeat SQL; ours come from the error that is thrown.
     log: {
       warn: () => undefined,
@@ -58,19 +93,25 @@ function openKnex(connectionString: string): Knex {
  * Our tables go to public, and pgvector is found where it is, whatever path the role has; and limits
  * meant for an application do not cut a migration off, nor the transaction that waits for it.
  */
-async function prepareSession(client: pg.Client): Promise<void> {
+export async function prepareSession(client: pg.ClientBase): Promise<void> {
   await client.query('set idle_in_transaction_session_timeout = 0; set statement_timeout = 0')
   await client.query(loadSql('checks/pin-search-path'))
 }
 
+/** Held by who migrates a database, until the end of the transaction. */
+export const migrationLock = "select pg_advisory_xact_lock(hashtext('homeport migrate'))"
+
 /**
- * Applies what is missing of `sql/migrations`, each in its own transaction, and returns the names it
- * applied (none on a second run). Two at once wait for each other.
+ * Applies what is missing, all of it in one transaction, and returns the names it applied (none on a second run).
+ * Two at once wait for each other; one that was killed leaves nothing half done, and no lock.
  *
- * @throws HomeportError DATABASE_UNREACHABLE, PGVECTOR_MISSING, MIGRATION_FAILED with the file's name.
+ * @throws HomeportError DATABASE_UNREACHABLE, PGVECTOR_MISSING, EXTENSION_DENIED, MIGRATION_DENIED, MIGRATION_FAILED.
  */
-export async function migrate(connectionString: string): Promise<{ applied: string[] }> {
-  const db = openKnex(connectionString)
+export async function migrate(
+  connectionString: string,
+  options: MigrationOptions = {},
+): Promise<{ applied: string[] }> {
+  const db = openKnex(connectionString, options)
   try {
     await db.raw('select 1').catch((error: unknown) => {
       throw explainConnectionError(error, { connectionString, applicationName: 'homeport migrate' })
@@ -88,15 +129,23 @@ export async function migrate(connectionString: string): Promise<{ applied: stri
   }
 }
 
+export interface MigrationState {
+  applied: string[]
+  missing: string[]
+  /** applied, and no file of this program: of a newer one */
+  unknown: string[]
+}
+
 /** Which migrations a database has and lacks; a database without our table lacks them all. */
 export async function migrationState(
   connectionString: string,
-): Promise<{ applied: string[]; missing: string[] }> {
+  folder = migrationsFolder,
+): Promise<MigrationState> {
   const db = openKnex(connectionString)
   try {
-    const known = await db.schema.hasTable(table)
-    const applied = known ? await db<{ name: string }>(table).orderBy('id').pluck('name') : []
-    return { applied, missing: listMigrations().filter((name) => !applied.includes(name)) }
+    const known = await db.schema.hasTable(migrationsTable)
+    const applied = known ? await db<{ name: string }>(migrationsTable).orderBy('id').pluck('name') : []
+    return compareMigrations(applied, listMigrations(folder))
   } catch (error) {
     throw explainConnectionError(error, { connectionString, applicationName: 'homeport migrate' })
   } finally {
@@ -104,14 +153,24 @@ export async function migrationState(
   }
 }
 
+/** What a database has of a program's migrations. */
+export function compareMigrations(applied: string[], known: readonly string[]): MigrationState {
+  return {
+    applied,
+    missing: known.filter((name) => !applied.includes(name)),
+    unknown: applied.filter((name) => !known.includes(name)),
+  }
+}
+
 async function withMigrationLock<T>(db: Knex, work: () => Promise<T>): Promise<T> {
   return db.transaction(async (lock) => {
-    await lock.raw("select pg_advisory_xact_lock(hashtext('homeport migrate'))")
+    await lock.raw(migrationLock)
     return work()
   })
 }
 
-function explainMigrationError(error: unknown, connectionString: string): HomeportError {
+/** Says in plain words what a migration failed at. */
+export function explainMigrationError(error: unknown, connectionString: string): HomeportError {
   if (error instanceof HomeportError) return error
   const where = describeServer(connectionString)
   const code = errorCode(error)

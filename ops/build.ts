@@ -40,7 +40,7 @@ const { diagnostics } = program.emit(
 )
 if (diagnostics.length > 0) stop(diagnostics)
 
-for (const name of ['sql', 'api/web', 'sample'])
+for (const name of ['sql', 'api/web', 'replication/monitor/web', 'sample'])
   cpSync(join(root, name), join(folder, name), { recursive: true })
 
 function stop(diagnostics: readonly ts.Diagnostic[]): never {

@@ -1,7 +1,6 @@
 import type { Finding } from './finding.ts'
 import type { ReplicationHealth } from './health.ts'
 import { judgeRelay } from './relay/relay-verdicts.ts'
-import type { ReplicationMode } from './settings-verdicts.ts'
 import type { TableVerification } from './verify/verify-tables.ts'
 
 export interface HealthLimits {
@@ -55,7 +54,7 @@ function judgeSubscription(health: ReplicationHealth): Finding[] {
       finding(
         'SUBSCRIPTION_FAILING',
         `a change of the primary cannot be applied (${health.newApplyErrors} attempts failed just now, ${workers?.applyErrors ?? 0} in all)`,
-        'the log of the cloud server names the row and the reason; take what is in its way out of the cloud, and it goes on by itself',
+        'ops schema diff names a column or constraint that is in its way; a row the log of the cloud server does: take it out of the cloud, and it goes on by itself',
       ),
     )
   } else if ((workers?.applyPid ?? null) === null) {
@@ -64,7 +63,7 @@ function judgeSubscription(health: ReplicationHealth): Finding[] {
         'SUBSCRIPTION_NOT_RUNNING',
         'no worker of the subscription runs: the cloud cannot reach the primary' +
           ((workers?.applyErrors ?? 0) > 0 ? ', or a change of it cannot be applied' : ''),
-        'check REPLICATION_DATABASE_URL and the way from the cloud to the primary; the log of the cloud server says more',
+        'ops setup-replication sets address and password of REPLICATION_DATABASE_URL anew, and says why the cloud cannot connect; the log of the cloud server says more',
       ),
     )
   }
@@ -162,14 +161,8 @@ function judgeIndex(health: ReplicationHealth): Finding[] {
   ]
 }
 
-const everything =
-  'everything anew: ops teardown-replication, empty the tables on the cloud, ops setup-replication'
-
 /** Drift is an error; what could not be settled is a warning, never a match. */
-export function judgeTables(
-  tables: readonly TableVerification[],
-  mode: ReplicationMode = 'native',
-): Finding[] {
+export function judgeTables(tables: readonly TableVerification[]): Finding[] {
   return tables.flatMap((table): Finding[] => {
     if (table.verdict === 'match') return []
     const drift = table.verdict === 'drift'
@@ -183,8 +176,8 @@ export function judgeTables(
           ? `${table.table} is not what the primary has`
           : `${table.table}: ${table.reason ?? 'not settled'}`,
         fix: drift
-          ? `ops monitor --once lists the keys; to copy ${mode === 'relay' ? `it anew: stop ops relay, ops reseed ${table.table}` : everything}`
-          : 'run it again when less is written',
+          ? `ops repair ${table.table} shows what it would do, with --apply it does it`
+          : `ops verify ${table.table}, when less is written`,
       },
     ]
   })

@@ -53,7 +53,7 @@ function sameTables(tables: readonly PublishedTable[], state: PublicationState):
   })
 }
 
-/** The catalogue prints a filter with casts and parentheses of its own. */
-function plainFilter(filter: string | null): string {
+/** A filter without what the catalogue adds: casts and parentheses of its own. */
+export function plainFilter(filter: string | null): string {
   return (filter ?? '').replace(/::text|[()\s]/g, '').toLowerCase()
 }

@@ -1,5 +1,8 @@
 import type { PublishedTable } from '../core/published-tables.ts'
 import { complaints, type Finding, type Side } from './finding.ts'
+import { compareColumns, isSameType } from './schema-columns.ts'
+import { plainName, toFinding } from './schema-difference.ts'
+import { compareTables } from './schema-tables.ts'
 import type { TableFacts } from './table-facts.ts'
 
 export interface SchemaInput {
@@ -8,15 +11,25 @@ export interface SchemaInput {
   cloud: ReadonlyMap<string, TableFacts>
 }
 
-/** Differences between the published list and the two schemas that would stop or bend replication. */
+/** Differences between the published list and the two schemas that would stop or bend replication, each with its statement. */
 export function judgeSchema(input: SchemaInput): Finding[] {
   const bare = [...judgeBare('primary', input.primary), ...judgeBare('cloud', input.cloud)]
   if (bare.length > 0) return bare
-  return input.tables.flatMap((table) => [
-    ...judgeTable('primary', table, input.primary.get(table.name)),
-    ...judgeTable('cloud', table, input.cloud.get(table.name)),
-    ...judgeTypes(table, input.primary.get(table.name), input.cloud.get(table.name)),
-  ])
+  return input.tables.flatMap((table) => {
+    const primary = input.primary.get(table.name)
+    const cloud = input.cloud.get(table.name)
+    return [
+      ...compareTables(table, primary, cloud).map(toFinding),
+      ...judgeOwner('primary', primary),
+      ...judgeOwner('cloud', cloud),
+      ...(primary === undefined || cloud === undefined
+        ? []
+        : [
+            ...compareColumns(table, primary, cloud).map(toFinding).filter(isAboutReplication),
+            ...judgeUnknown(table, primary, cloud),
+          ]),
+    ]
+  })
 }
 
 function judgeBare(side: Side, found: ReadonlyMap<string, TableFacts>): Finding[] {
@@ -25,83 +38,36 @@ function judgeBare(side: Side, found: ReadonlyMap<string, TableFacts>): Finding[
   return findings
 }
 
-function judgeTable(side: Side, table: PublishedTable, facts: TableFacts | undefined): Finding[] {
+/** What only a comparison of two schemas is about: ops schema diff lists it. */
+function isAboutReplication({ code, severity }: Finding): boolean {
+  return severity === 'error' || code === 'COLUMN_UNKNOWN'
+}
+
+function judgeOwner(side: Side, facts: TableFacts | undefined): Finding[] {
+  if (facts === undefined || facts.owned) return []
   const { findings, complain } = complaints(side)
-  if (facts === undefined) {
-    complain('TABLE_MISSING', `there is no table ${table.name}`, 'ops migrate')
-    return findings
-  }
-  const has = new Set(facts.columns.map((column) => column.column))
-  const missing = table.columns.filter((column) => !has.has(column))
-  if (missing.length > 0) {
-    complain('COLUMN_MISSING', `${table.name} lacks ${missing.join(', ')}`, 'ops migrate')
-  }
-  const unknown = [...has].filter((column) => !table.columns.includes(column))
-  const required = facts.columns.some((column) => column.required && unknown.includes(column.column))
-  const stops = side === 'primary' || required
-  if (unknown.length > 0) {
-    complain(
-      'COLUMN_UNKNOWN',
-      `${table.name} has columns that Homeport does not know: ${unknown.join(', ')}`,
-      stops
-        ? `they stop replication: alter table ${table.name} drop column ..., or keep them in a table of your own`
-        : `they stay empty: alter table ${table.name} drop column ...`,
-      stops ? 'error' : 'warning',
-    )
-  }
-  if (facts.rowSecurity) {
-    complain(
-      'ROW_SECURITY',
-      `row level security is on for ${table.name}; replication and the reader would miss rows`,
-      `alter table ${table.name} disable row level security`,
-    )
-  }
-  if (!facts.owned) {
-    const denied = side === 'primary' ? 'publish it' : 'let replication fill it'
-    complain(
-      'NOT_OWNER',
-      `this role does not own ${table.name} and may not ${denied}`,
-      'use the owner of the tables',
-    )
-  }
-  const needed = [...table.key, ...filterColumns(table)]
-  const lacking = needed.filter((column) => facts.identity?.includes(column) !== true)
-  if (lacking.length > 0) {
-    complain(
-      'REPLICA_IDENTITY',
-      `the replica identity of ${table.name} lacks ${lacking.join(', ')}`,
-      `alter table ${table.name} replica identity using index ${table.name}_identity`,
-    )
-  }
+  const denied = side === 'primary' ? 'publish it' : 'let replication fill it'
+  complain(
+    'NOT_OWNER',
+    `this role does not own ${facts.table} and may not ${denied}`,
+    'use the owner of the tables',
+  )
   return findings
 }
 
-function judgeTypes(
-  table: PublishedTable,
-  primary: TableFacts | undefined,
-  cloud: TableFacts | undefined,
-): Finding[] {
-  if (primary === undefined || cloud === undefined) return []
-  const { findings, complain } = complaints('cloud')
-  for (const column of primary.columns) {
-    const other = cloud.columns.find((one) => one.column === column.column)
-    if (other === undefined || unqualified(other.type) === unqualified(column.type)) continue
-    complain(
-      'TYPE_DIFFERS',
-      `${table.name}.${column.column} is ${other.type} here and ${column.type} on the primary`,
-      'ops migrate; if that changes nothing, one of the two was altered by hand',
-    )
-  }
-  return findings
-}
-
-/** pgvector may live in another schema on each side. */
-function unqualified(type: string): string {
-  return type.replace(/^.*\./, '')
-}
-
-/** The columns a row filter looks at. */
-export function filterColumns(table: PublishedTable): string[] {
-  const words = new Set((table.filter ?? '').replace(/'[^']*'/g, '').match(/\w+/g))
-  return table.columns.filter((column) => words.has(column))
+/** Columns that both have and Homeport does not know travel, but nobody proves them. */
+function judgeUnknown(table: PublishedTable, primary: TableFacts, cloud: TableFacts): Finding[] {
+  const shared = primary.columns.filter(
+    (column) =>
+      !table.columns.includes(column.column) &&
+      cloud.columns.some((other) => other.column === column.column && isSameType(other, column)),
+  )
+  return shared.map(({ column }) => ({
+    code: 'COLUMN_UNPROVEN',
+    side: 'primary',
+    severity: 'warning',
+    table: table.name,
+    message: `${table.name}.${column} is none of Homeport's columns: what is written to it travels, and ops verify does not compare it`,
+    fix: `keep it in a table of your own; or, first on the primary, then on the cloud: alter table ${table.name} drop column ${plainName(column)}`,
+  }))
 }

@@ -19,15 +19,16 @@ export interface ServerUrls {
 }
 
 /**
- * Opens a pool and asks the server who it is.
+ * Opens a pool and asks the server who it is. Without `queryTimeoutMs` a statement may take as long as it does.
  * @throws HomeportError DATABASE_UNREACHABLE; the pool is closed then.
  */
-export async function openServer(side: Side, url: string): Promise<Server> {
+export async function openServer(side: Side, url: string, queryTimeoutMs?: number): Promise<Server> {
   const options: PoolOptions = {
     connectionString: url,
     applicationName: 'homeport ops',
     max: 4,
     onConnect: pinSearchPath,
+    ...(queryTimeoutMs === undefined ? {} : { queryTimeoutMs }),
   }
   const pool = createPool(options)
   try {

@@ -1,5 +1,6 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Queryable } from '../core/db.ts'
-import { errorMessage } from '../core/errors.ts'
+import { errorCode, errorMessage, HomeportError } from '../core/errors.ts'
 import { migrationState } from '../core/migrate.ts'
 import { publishedTables } from '../core/published-tables.ts'
 import { loadSql } from '../core/sql.ts'
@@ -7,7 +8,9 @@ import type { Finding, Side } from './finding.ts'
 import { judgeHealth } from './health-verdicts.ts'
 import { readHealth, type ReplicationHealth } from './health.ts'
 import { readHeartbeat } from './heartbeat.ts'
+import { judgeSchema } from './schema-verdicts.ts'
 import { openServer, type Server, type ServerUrls } from './servers.ts'
+import { describeHolder } from './monitor/lock.ts'
 import { judgeServer, judgeServerPair } from './server-verdicts.ts'
 import { countRows, readTableFacts } from './table-facts.ts'
 import { readVectorIndexState, type ModelFacts } from './vector-index.ts'
@@ -32,9 +35,13 @@ export interface TableStatus {
   /** of the last verification that a server which answers knows of */
   verdict: string | null
   checkedAt: string | null
+  /** when every row was last compared and was the same */
+  fullAt: string | null
 }
 
 export interface StatusReport {
+  /** ISO */
+  at: string
   primary: ServerStatus
   cloud: ServerStatus
   /** null unless both answer and are migrated */
@@ -42,14 +49,19 @@ export interface StatusReport {
   tables: readonly TableStatus[]
   /** the active model; null when there is none or nobody knows */
   model: ModelFacts | null
+  /** the session of the monitor that watches this primary; null when there is none or nobody knows */
+  monitorSession: string | null
   findings: readonly Finding[]
 }
 
-/** Everything that can be known about both servers now, also when one of them does not answer. */
-export async function readStatus(urls: ServerUrls): Promise<StatusReport> {
+/**
+ * Everything that can be known about both servers now, also when one of them does not answer. A statement may take
+ * `queryTimeoutMs`; without it as long as it does.
+ */
+export async function readStatus(urls: ServerUrls, queryTimeoutMs?: number): Promise<StatusReport> {
   const [primary, cloud] = await Promise.allSettled([
-    openServer('primary', urls.primaryUrl),
-    openServer('cloud', urls.cloudUrl),
+    openServer('primary', urls.primaryUrl, queryTimeoutMs),
+    openServer('cloud', urls.cloudUrl, queryTimeoutMs),
   ])
   const ours = primary.status === 'fulfilled' ? primary.value : null
   const theirs = cloud.status === 'fulfilled' ? cloud.value : null
@@ -62,26 +74,33 @@ export async function readStatus(urls: ServerUrls): Promise<StatusReport> {
       status.missingMigrations.length === 0 ? server : null
     const atHome = usable(ours, primaryStatus)
     const away = usable(theirs, cloudStatus)
-    const replication = atHome !== null && away !== null ? await readHealth(atHome.pool, away.pool) : null
+    const replication =
+      atHome !== null && away !== null ? await unlessAltered(readHealth(atHome.pool, away.pool)) : null
     const knows = atHome ?? away
     return {
+      at: new Date().toISOString(),
       primary: primaryStatus,
       cloud: cloudStatus,
       replication,
       tables: await readTableStatus(atHome, away),
-      model: knows === null ? null : await readActiveModel(knows.pool),
+      model: knows === null ? null : await unlessAltered(readActiveModel(knows.pool)),
+      monitorSession: ours === null ? null : await readMonitorSession(ours.pool),
       findings: [
+        ...judgeReach('primary', primary),
+        ...judgeReach('cloud', cloud),
         ...(ours === null ? [] : judgeServer('primary', ours.facts)),
         ...(theirs === null ? [] : judgeServer('cloud', theirs.facts)),
         ...(ours === null || theirs === null ? [] : judgeServerPair(ours.facts, theirs.facts)),
         ...judgeMigrations('primary', primaryStatus),
         ...judgeMigrations('cloud', cloudStatus),
         ...(replication === null ? [] : judgeHealth(replication)),
+        ...(atHome === null || away === null ? [] : await judgeTables(atHome, away)),
       ],
     }
   } finally {
-    await ours?.pool.end()
-    await theirs?.pool.end()
+    // A server that hangs does not answer a farewell either.
+    const closed = Promise.all([ours?.pool.end(), theirs?.pool.end()])
+    await Promise.race([closed, delay(2000, undefined, { ref: false })])
   }
 }
 
@@ -92,7 +111,7 @@ async function readServerStatus(opened: PromiseSettledResult<Server>): Promise<S
   }
   const { facts, pool, url } = opened.value
   const { missing } = await migrationState(url)
-  const heartbeat = missing.length === 0 ? await readHeartbeat(pool) : null
+  const heartbeat = missing.length === 0 ? await unlessAltered(readHeartbeat(pool)) : null
   return {
     error: null,
     version: facts.versionText,
@@ -103,22 +122,57 @@ async function readServerStatus(opened: PromiseSettledResult<Server>): Promise<S
   }
 }
 
+/** Null where somebody took away a table or column that it asks for: a finding about the schema names it. */
+async function unlessAltered<T>(answer: Promise<T>): Promise<T | null> {
+  try {
+    return await answer
+  } catch (error) {
+    if (['42P01', '42703'].includes(errorCode(error) ?? '')) return null
+    throw error
+  }
+}
+
+function judgeReach(side: Side, opened: PromiseSettledResult<Server>): Finding[] {
+  if (opened.status === 'fulfilled') return []
+  const error: unknown = opened.reason
+  const code = error instanceof HomeportError ? error.code : 'DATABASE_UNREACHABLE'
+  const hint = error instanceof HomeportError ? error.hint : undefined
+  const fix = hint ?? 'start the server, and run ops status again'
+  return [{ code, side, severity: 'error', message: errorMessage(error), fix }]
+}
+
 function judgeMigrations(side: Side, status: ServerStatus): Finding[] {
-  if (status.missingMigrations.length === 0) return []
-  const message = `${status.missingMigrations.length} migrations are missing`
+  const { missingMigrations } = status
+  const [first] = missingMigrations
+  if (first === undefined) return []
+  const count = missingMigrations.length
+  const message =
+    count === 1 ? `the migration ${first} is missing` : `${count} migrations are missing, from ${first} on`
   return [{ code: 'NOT_MIGRATED', side, severity: 'error', message, fix: 'ops migrate' }]
 }
 
+async function judgeTables(primary: Server, cloud: Server): Promise<Finding[]> {
+  const [ours, theirs] = await Promise.all([
+    readTableFacts(primary.pool, publishedTables),
+    readTableFacts(cloud.pool, publishedTables),
+  ])
+  return judgeSchema({ tables: publishedTables, primary: ours, cloud: theirs })
+}
+
 async function readTableStatus(primary: Server | null, cloud: Server | null): Promise<TableStatus[]> {
-  const [ours, theirs] = await Promise.all([countPresent(primary, true), countPresent(cloud, false)])
+  const [ours, theirs] = await Promise.all([
+    unlessAltered(countPresent(primary, true)),
+    unlessAltered(countPresent(cloud, false)),
+  ])
   const knows = primary ?? cloud
-  const verified = knows === null ? new Map<string, Verification>() : await readVerifications(knows.pool)
+  const verified = knows === null ? null : await unlessAltered(readVerifications(knows.pool))
   return publishedTables.map(({ name }) => ({
     table: name,
-    primaryRows: ours.get(name) ?? null,
-    cloudRows: theirs.get(name) ?? null,
-    verdict: verified.get(name)?.verdict ?? null,
-    checkedAt: verified.get(name)?.checkedAt.toISOString() ?? null,
+    primaryRows: ours?.get(name) ?? null,
+    cloudRows: theirs?.get(name) ?? null,
+    verdict: verified?.get(name)?.verdict ?? null,
+    checkedAt: verified?.get(name)?.checkedAt.toISOString() ?? null,
+    fullAt: verified?.get(name)?.fullAt?.toISOString() ?? null,
   }))
 }
 
@@ -133,6 +187,7 @@ interface Verification {
   table: string
   verdict: string
   checkedAt: Date
+  fullAt: Date | null
 }
 
 async function readVerifications(db: Queryable): Promise<Map<string, Verification>> {
@@ -143,4 +198,9 @@ async function readVerifications(db: Queryable): Promise<Map<string, Verificatio
 async function readActiveModel(db: Queryable): Promise<ModelFacts | null> {
   const { models } = await readVectorIndexState(db)
   return models.find((model) => model.state === 'active') ?? null
+}
+
+async function readMonitorSession(primary: Queryable): Promise<string | null> {
+  const { rows } = await primary.query<Parameters<typeof describeHolder>[0]>(loadSql('monitor/lock-holder'))
+  return rows[0] === undefined ? null : describeHolder(rows[0])
 }

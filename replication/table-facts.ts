@@ -11,6 +11,11 @@ export interface ColumnFacts {
   isText: boolean
   /** a row needs a value for it */
   required: boolean
+  notNull: boolean
+  /** the server makes its values and takes none */
+  generated: boolean
+  /** as pg_get_expr prints it */
+  default: string | null
 }
 
 /** One published table as a server's catalogue has it. */
@@ -22,6 +27,9 @@ export interface TableFacts {
   owned: boolean
   /** columns of the replica identity; null when there is none */
   identity: readonly string[] | null
+  /** its columns in order, and the name of its constraint; null when there is none */
+  primaryKey: readonly string[] | null
+  primaryKeyName: string | null
   columns: readonly ColumnFacts[]
 }
 

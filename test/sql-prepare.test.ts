@@ -21,6 +21,7 @@ const samples: Readonly<Record<string, SqlFragment>> = {
   condition: fragment('true'),
   keyText: fragment('array[t.term::text]'),
   keys: fragment('t.term'),
+  keyColumns: fragment('t.term'),
   wantedKeys: fragment('w.k0::integer'),
   arrays: fragment('$1::text[]'),
   names: fragment('k0'),
@@ -34,7 +35,13 @@ const samples: Readonly<Record<string, SqlFragment>> = {
   typesRow: fragment('((null::public.lexicon).term, (null::public.lexicon).documents)'),
   rowsOfParameters: fragment('($1, $2), ($3, $4)'),
   sameKey: fragment('t.term = run.term'),
+  maxima: fragment('(select max(change_seq) from public.sources)'),
   valueText: fragment('array[t.documents::text]'),
+  tableName: literal('lexicon'),
+  image: fragment('to_jsonb(t)'),
+  run: fragment('$2'),
+  keyArray: fragment('$3'),
+  lsn: fragment('$4'),
 }
 
 /** Postgres prepares these; utility statements (roles, publications, copy) run for real in the tests of their rooms. */

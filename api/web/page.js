@@ -178,7 +178,15 @@ function describe({ source, tookMs, freshness: { lagSeconds, verified } }) {
 function verification(verified) {
   if (verified === null) return 'not verified yet'
   const ago = Math.max(0, (Date.now() - Date.parse(verified.at)) / 1000)
-  return `verified ${longDuration(ago)} ago: ${verified.verdict}`
+  return `verified ${longDuration(ago)} ago: ${verified.verdict}${fullProof(verified)}`
+}
+
+/** A proof may rest on what changed since the last one that looked at every row: then that one is named too. */
+function fullProof({ at, fullAt, full_at = fullAt }) {
+  if (!full_at) return ''
+  const before = (Date.parse(at) - Date.parse(full_at)) / 1000
+  if (!(before > 60)) return ''
+  return `, every row ${longDuration((Date.now() - Date.parse(full_at)) / 1000)} ago`
 }
 
 async function showHealth() {

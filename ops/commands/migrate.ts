@@ -1,33 +1,48 @@
 import { defineCommand } from '../../core/cli.ts'
-import { migrateBoth, readMigration } from '../../replication/migrate-both.ts'
+import { readMigration } from '../../core/migrate.ts'
+import { migrateBoth } from '../../replication/migrate-both.ts'
 import { serverUrls } from './server-urls.ts'
 
 export const migrateCommand = defineCommand<{ dryRun?: boolean }>({
   name: 'migrate',
-  summary: 'Bring the schema of both databases up to date, the cloud first',
+  summary: 'Bring the schema of both databases up to date, in the order that replication needs',
   details:
-    'Reads LOCAL_DATABASE_URL and PRODUCTION_DATABASE_URL. Running it again changes nothing.\n' +
-    'With --json: {"dryRun", "cloud": [names applied], "primary": [names applied], "warnings": [{code, side, message, fix}]}',
+    'Reads LOCAL_DATABASE_URL and PRODUCTION_DATABASE_URL. What adds to the schema goes to the cloud first, what takes\n' +
+    'away (*.contract.sql) to the primary first, and to the cloud once that has caught up. A subscription or relay may\n' +
+    'run meanwhile. Everything is tried in transactions that are rolled back first: where a change made by hand is in\n' +
+    'the way it exits with 2, names it, and has changed nothing. Running it again changes nothing; killed, it is\n' +
+    'finished by the next run.\n' +
+    'With --json: {"dryRun", "cloud": [names applied], "primary": [names applied], "steps": [{side, names, fence}],\n' +
+    '"mode": "native"|"relay"|null, "warnings": [{code, side, severity, message, fix, table?}]}',
   examples: [
     ['migrate', 'apply what is missing on both servers'],
-    ['migrate --dry-run', 'print the SQL that would be run'],
+    ['migrate --dry-run', 'try it, print the SQL that would be run, change nothing'],
   ],
   configure: (command) => command.option('--dry-run', 'print the SQL, change nothing'),
-  async run({ options, out }) {
+  async run({ options, out, signal }) {
     const dryRun = options.dryRun === true
     const report = await migrateBoth({
       ...serverUrls(),
       dryRun,
+      signal,
       onWarning: (finding) => out.note(`Warning: ${finding.side}: ${finding.message}\n  ${finding.fix}`),
-      onSide: (side) => out.note(`migrating the ${side}`),
+      onStep: ({ side, fence }) =>
+        out.note(fence ? `waiting for the cloud, then migrating it` : `migrating the ${side}`),
     })
-    const describe = (side: 'cloud' | 'primary'): string => {
-      const names = report[side]
-      if (names.length === 0) return `${side}: nothing to do`
-      if (!dryRun) return `${side}: applied ${names.join(', ')}`
-      return names.map((name) => `-- ${side}: ${name}\n${readMigration(name)}`).join('\n')
+    const changed = report.cloud.length + report.primary.length > 0
+    if (changed && !dryRun && report.mode !== null) {
+      const what = report.mode === 'relay' ? 'relay' : 'subscription'
+      out.note(`The ${what} goes on by itself: it need not be stopped or started.`)
     }
-    out.result({ dryRun, ...report }, `${describe('cloud')}\n${describe('primary')}`)
+    const describe = (side: 'cloud' | 'primary'): string =>
+      report[side].length === 0 ? `${side}: nothing to do` : `${side}: applied ${report[side].join(', ')}`
+    const text = dryRun
+      ? report.steps.flatMap(({ side, names, fence }) => [
+          ...(fence ? ['-- wait until the cloud has caught up'] : []),
+          ...names.map((name) => `-- ${side}: ${name}\n${readMigration(name)}`),
+        ])
+      : [describe('cloud'), describe('primary')]
+    out.result({ dryRun, ...report }, text.length === 0 ? 'nothing to do' : text.join('\n'))
     return 0
   },
 })

@@ -1,87 +1,121 @@
 import { formatBytes } from '../../core/amounts.ts'
-import { defineCommand, wholeNumber, type Output } from '../../core/cli.ts'
+import { defineCommand, wholeNumber, type Invocation } from '../../core/cli.ts'
+import type { ExitCode } from '../../core/errors.ts'
 import { describeFindings } from '../../replication/finding.ts'
 import type { HealthLimits } from '../../replication/health-verdicts.ts'
-import { checkReplication, runMonitor, type MonitorReport } from '../../replication/monitor.ts'
+import { checkReplication, type MonitorReport } from '../../replication/monitor/check.ts'
 import { refuseWrongServers } from '../../replication/server-verdicts.ts'
 import { withServers } from '../../replication/servers.ts'
 import type { TableVerification } from '../../replication/verify/verify-tables.ts'
 import { describeRelay, relayToJson } from './describe-relay.ts'
 import { formatTable } from './format-table.ts'
+import { monitorSettings, verifySchedule } from './monitor-settings.ts'
+import { stayAndWatch, testAlert } from './monitor-stay.ts'
 import { serverUrls } from './server-urls.ts'
 
 interface Options {
   once?: boolean
+  testAlert?: boolean
   maxLagSeconds?: number
   maxLagBytes?: number
   beatSeconds: number
-  verifySeconds: number
+  verifySeconds?: number
+  verifySchedule?: string
 }
 
 export const monitorCommand = defineCommand<Options>({
   name: 'monitor',
-  summary: 'Watch replication: heartbeat, lag, slot, and an exact comparison of every published table',
+  summary:
+    'Watch replication: heartbeat, lag, slot, disk, index, and an exact comparison of every published table',
   details:
     'With --once: one look; exit 3 on drift, on a limit that is passed, on rows in quarantine, and on a slot,\n' +
-    'subscription or relay that does not work; exit 1 when a server does not answer. Without: runs until it is stopped and prints one line an event.\n' +
+    'subscription or relay that does not work; exit 1 when a server does not answer. Without: runs until it is stopped,\n' +
+    'the only one of its primary, and prints one line an event. What lasts is raised once, said again when it becomes an\n' +
+    'error, and once when it is over: here, to ALERT_WEBHOOK_URL and to ALERT_COMMAND; --test-alert tries both.\n' +
     'With --once --json: {"ok", "at", "lag": {bytes, seconds}, "slot": {name, active, walStatus, safeWalBytes, retainedBytes}|null,\n' +
     '"subscription": {enabled, running, applyErrors, syncErrors, tablesReady, tables}|null,\n' +
     '"relay": {slot, state, running, endLsn, epoch, batches, holder: {name, since, until, holds}|null,\n' +
     'stop: {code, message, hint}|null, conflicts, quarantined: [{table, rows}], ranges: {copied, all}}|null,\n' +
     '"tables": [{table, verdict, primaryRows, cloudRows, differences: [{key, kind, columns}], moreDifferences, reason}],\n' +
-    '"index": {model, name, present}|null, "findings": [{code, side, severity, message, fix, table?}]}.\n' +
-    'With --json alone: one line {at, event, message} an event.',
+    '"index": {model, name, present}|null, "disk": {freeBytes, totalBytes}|null,\n' +
+    '"versions": {primary, cloud: {postgres, pgvector}}, "findings": [{code, side, severity, message, fix, table?}],\n' +
+    '"remarks": [text]}. With --json alone: one line {at, event, message, alert?} an event; alert is {id, code, side, severity,\n' +
+    'table, message, fix, since, until}. With --test-alert --json: {"ok", "ways": [{way, ok, error}]}.',
   examples: [
     ['monitor --once', 'a table of verdicts; for cron: exit 3 means look at it'],
     ['monitor --once --json --max-lag-seconds 60', 'the same for a program, and fail when a minute behind'],
-    ['monitor --beat-seconds 5 --verify-seconds 300', 'stay and watch'],
+    ['monitor --max-lag-seconds 300', 'stay and watch; compare every hour'],
+    ['monitor --verify-schedule "30 3 * * *"', 'the same, and compare every night at half past three'],
+    ['monitor --test-alert', 'whether an alert would arrive'],
   ],
   configure: (command) =>
     command
       .option('--once', 'look once and exit')
+      .option('--test-alert', 'send one alert by every way that is set, and exit')
       .option(
         '--max-lag-seconds <seconds>',
-        'exit 3 when the cloud is further behind',
+        'an error when the cloud is further behind',
         wholeNumber({ min: 0, max: 604_800 }),
       )
       .option(
         '--max-lag-bytes <bytes>',
-        'exit 3 when more log is unconfirmed',
+        'an error when more log is unconfirmed',
         wholeNumber({ min: 0, max: 2 ** 50 }),
       )
       .option('--beat-seconds <seconds>', 'time between heartbeats', wholeNumber({ min: 1, max: 3600 }), 5)
       .option(
+        '--verify-schedule <cron>',
+        'when the content is compared (default: MONITOR_VERIFY_SCHEDULE, else hourly)',
+      )
+      .option(
         '--verify-seconds <seconds>',
-        'time between comparisons',
+        'instead of a schedule: time between comparisons',
         wholeNumber({ min: 1, max: 604_800 }),
-        300,
       ),
-  async run({ options, out, signal, json }) {
-    const urls = serverUrls()
-    const limits: HealthLimits = {
-      ...(options.maxLagSeconds === undefined ? {} : { maxLagSeconds: options.maxLagSeconds }),
-      ...(options.maxLagBytes === undefined ? {} : { maxLagBytes: options.maxLagBytes }),
-    }
-    if (options.once !== true) {
-      const { beatSeconds, verifySeconds } = options
-      await stay({ ...urls, limits, beatSeconds, verifySeconds, signal }, out, json)
-      return 0
-    }
-    const report = await withServers(urls, ({ primary, cloud }) => {
-      refuseWrongServers(primary.facts, cloud.facts)
-      return checkReplication({ primary: primary.pool, cloud: cloud.pool, limits, signal })
-    })
-    out.result(toJson(report), describe(report))
-    return report.ok ? 0 : 3
-  },
+  run: (invocation) =>
+    invocation.options.testAlert === true
+      ? testAlert(invocation)
+      : invocation.options.once === true
+        ? lookOnce(invocation)
+        : stay(invocation),
 })
 
-async function stay(options: Parameters<typeof runMonitor>[0], out: Output, json: boolean): Promise<void> {
-  if (!json) out.note('watching; Ctrl-C stops')
-  await runMonitor({
-    ...options,
-    onEvent: (event) => out.result(event, `${event.at} ${event.event}: ${event.message}`),
+async function lookOnce({ options, out, signal }: Invocation<Options>): Promise<ExitCode> {
+  const { primaryUrl, cloudUrl } = serverUrls()
+  const { replicationUrl, dataFolder } = monitorSettings()
+  const report = await withServers({ primaryUrl, cloudUrl }, ({ primary, cloud }) => {
+    refuseWrongServers(primary.facts, cloud.facts)
+    return checkReplication({
+      primary: primary.pool,
+      cloud: cloud.pool,
+      primaryUrl,
+      ...(replicationUrl === undefined ? {} : { replicationUrl }),
+      ...(dataFolder === undefined ? {} : { dataFolder }),
+      limits: limitsOf(options),
+      signal,
+    })
   })
+  out.result(toJson(report), describe(report))
+  return report.ok ? 0 : 3
+}
+
+async function stay({ options, out, signal, json }: Invocation<Options>): Promise<ExitCode> {
+  const settings = monitorSettings()
+  const schedule = verifySchedule(options)
+  const { beatSeconds } = options
+  await stayAndWatch(
+    { ...serverUrls(), settings, schedule, limits: limitsOf(options), beatSeconds, signal },
+    out,
+    json,
+  )
+  return 0
+}
+
+function limitsOf({ maxLagSeconds, maxLagBytes }: Options): HealthLimits {
+  return {
+    ...(maxLagSeconds === undefined ? {} : { maxLagSeconds }),
+    ...(maxLagBytes === undefined ? {} : { maxLagBytes }),
+  }
 }
 
 function toJson(report: MonitorReport): unknown {
@@ -114,7 +148,10 @@ function toJson(report: MonitorReport): unknown {
     relay: relayToJson(relay),
     tables: report.tables,
     index,
+    disk: report.disk,
+    versions: report.versions,
     findings: report.findings,
+    remarks: report.remarks,
   }
 }
 
@@ -143,7 +180,13 @@ function describe(report: MonitorReport): string {
           `slot   ${slot.name} ${slot.active ? 'active' : 'idle'}, ${slot.walStatus ?? 'unknown'}, keeps ${formatBytes(Number(slot.retainedBytes))}`,
         ]),
     ...(relay === null ? [] : [`relay  ${describeRelay(relay)}`]),
+    ...(report.disk === null
+      ? []
+      : [
+          `disk   ${formatBytes(report.disk.freeBytes)} free of ${formatBytes(report.disk.totalBytes)} for the primary's log`,
+        ]),
     ...(index === null ? [] : [`index  ${index.name} ${index.present ? 'present' : 'missing'}`]),
+    ...report.remarks.map((remark) => `remark ${remark}`),
     ...(report.findings.length === 0 ? [] : ['', describeFindings(report.findings)]),
   ]
   return lines.join('\n')

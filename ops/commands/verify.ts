@@ -1,17 +1,17 @@
 import { Option } from 'commander'
 import { formatBytes, formatDuration } from '../../core/amounts.ts'
 import { defineCommand, wholeNumber } from '../../core/cli.ts'
-import { databaseUrl } from '../../core/config.ts'
 import { HomeportError, type ExitCode } from '../../core/errors.ts'
 import { chooseTables } from '../../replication/relay/setup/reseed.ts'
-import { proveReplicationUrl } from '../../replication/relay/setup/prove.ts'
 import { refuseWrongServers } from '../../replication/server-verdicts.ts'
-import { withServers, type Server } from '../../replication/servers.ts'
+import { withServers } from '../../replication/servers.ts'
 import type { ExactVerification } from '../../replication/verify/findings.ts'
 import { paces, type Pace } from '../../replication/verify/pace.ts'
 import type { Difference } from '../../replication/verify/prove.ts'
 import { tablesOfTier, tiers, type Tier } from '../../replication/verify/tier.ts'
-import { verifyExact, type VerifyProgress } from '../../replication/verify/verify-exact.ts'
+import type { VerifyProgress } from '../../replication/verify/progress.ts'
+import { verifyExact } from '../../replication/verify/verify-exact.ts'
+import { replicationUrlOf } from './replication-url.ts'
 import { serverUrls } from './server-urls.ts'
 
 interface Options {
@@ -69,7 +69,7 @@ export const verifyCommand = defineCommand<Options>({
       return verifyExact({
         primary: primary.pool,
         cloud: cloud.pool,
-        replicationUrl: await chooseReplicationUrl(primary),
+        replicationUrl: await replicationUrlOf(primary),
         tables,
         tier: options.tier,
         pace: options.pace,
@@ -90,14 +90,6 @@ export const verifyCommand = defineCommand<Options>({
     return exitCodeOf(verdict)
   },
 })
-
-/** The owner where it may replicate: what REPLICATION_DATABASE_URL names may be another way to the same server. */
-async function chooseReplicationUrl(primary: Server): Promise<string> {
-  if (primary.facts.superuser || primary.facts.replication) return primary.url
-  const replicationUrl = databaseUrl('REPLICATION_DATABASE_URL')
-  await proveReplicationUrl(replicationUrl, primary)
-  return replicationUrl
-}
 
 /** Pure: one word for all tables; drift in one is drift. */
 export function judgeAll(
@@ -136,6 +128,6 @@ export function describe(one: ExactVerification): string {
   ].join('\n')
 }
 
-function describeDifference({ key, kind, columns }: Difference): string {
+export function describeDifference({ key, kind, columns }: Difference): string {
   return `  ${key.join(', ')}: ${kind}${columns.length === 0 ? '' : ` (${columns.join(', ')})`}`
 }

@@ -5,7 +5,7 @@ import { loadSql } from '../../core/sql.ts'
 /** What the cloud knows of one relay. */
 export interface RelayFacts {
   slot: string
-  state: 'seeding' | 'following' | 'stopped'
+  state: 'seeding' | 'following' | 'stopped' | 'promoted'
   stopCode: string | null
   stopMessage: string | null
   stopHint: string | null
@@ -63,6 +63,7 @@ function problemsOf(relay: RelayFacts): string[] {
     ...(relay.state === 'stopped'
       ? [`the relay of ${relay.slot} stopped: ${relay.stopCode ?? 'it did not say why'}`]
       : []),
+    ...(relay.state === 'promoted' ? ['this cloud was promoted: it is a primary, and takes nothing here'] : []),
     ...(relay.state === 'seeding' ? [`the first copy of ${relay.slot} is not done`] : []),
     ...(relay.state === 'following' && !relay.isHeld
       ? [`no relay of ${relay.slot} has reported lately`]

@@ -13,7 +13,8 @@ export interface Progress {
   /** batches committed so far */
   sequence: string
   epoch: string
-  state: 'seeding' | 'following' | 'stopped'
+  /** promoted: this cloud is a primary itself, and takes nothing any more */
+  state: 'seeding' | 'following' | 'stopped' | 'promoted'
 }
 
 /** What a batch needs to be taken: only the last relay that asked may write. */

@@ -207,11 +207,11 @@ export class CloudSide {
   }
 
   /**
-   * Writes down in the cloud why the relay ends, where it may: never over another relay's lease.
+   * Writes down in the cloud why the relay ends, where it may: never over another relay's lease or a promotion.
    * Tells whether it did.
    */
   async reportStop(stop: HomeportError): Promise<boolean> {
-    if (stop.code === 'RELAY_HELD' || stop.code === 'RELAY_FENCED') return false
+    if (['RELAY_HELD', 'RELAY_FENCED', 'PROMOTED'].includes(stop.code)) return false
     const held = this.#session ?? (await this.#acquireToReport())
     if (held === null) return false
     const report = { stopCode: stop.code, stopMessage: stop.message, stopHint: stop.hint ?? null }

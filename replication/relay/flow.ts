@@ -6,6 +6,7 @@ import { parseLsn } from '../../core/lsn.ts'
 import type { Batch } from './batch.ts'
 import { firstSize, nextSize, sizeFor, type BatchSize } from './batch-size.ts'
 import type { Applied } from './cloud-link.ts'
+import { FenceGate } from './fence-gate.ts'
 import { deliver, type DeliverOptions, type Reachable } from './deliver.ts'
 import { countRows, type CountedBatch } from './row-counts.ts'
 import type { Spool } from './spool/spool.ts'
@@ -65,12 +66,15 @@ const spoolRetryMs = 30_000
  * acknowledged to the slot only when everything before it is durable in the cloud or in the spool.
  */
 export class Flow {
+  /** where a comparison lets it go no further */
+  readonly gate: FenceGate
   readonly #options: FlowOptions
   readonly #changes = new EventEmitter()
   #stream: ReplicationStream
   #size: BatchSize = firstSize
   #durableLsn: string
   #isDelivering = false
+  #isSettling = false
   /** commit times of what is being taken to the cloud, from the stream and from the spool */
   readonly #waiting: Record<'stream' | 'spool', string | null> = { stream: null, spool: null }
   #spoolTrouble: string | null = null
@@ -80,6 +84,22 @@ export class Flow {
     this.#stream = stream
     this.#durableLsn = startLsn
     this.#changes.setMaxListeners(0)
+    this.gate = new FenceGate(() => this.#stream.look())
+  }
+
+  /** Whether a batch of the stream is being settled. */
+  get isSettling(): boolean {
+    return this.#isSettling
+  }
+
+  /** Why a fence would say nothing about the cloud; null when it would. */
+  get fenceTrouble(): string | null {
+    return this.#options.spool.isEmpty && !this.#options.pressure.isOn ? null : 'changes wait in the spool'
+  }
+
+  /** Whether everything that ended there or before was taken from the stream. */
+  hasTaken(lsn: bigint): boolean {
+    return this.#stream.hasHandedOut(lsn)
   }
 
   /** Everything until here is in the cloud or in the spool. */
@@ -127,11 +147,13 @@ export class Flow {
       const batch = await this.#next()
       if (batch === null) return
       this.#waiting.stream = batch.oldestCommitAt
+      this.#isSettling = true
       try {
         await this.#settle(batch)
       } finally {
         await batch.release()
       }
+      this.#isSettling = false
       this.#waiting.stream = null
     }
   }
@@ -165,7 +187,8 @@ export class Flow {
     const { stopping, cloud, maxSegments, reopen } = this.#options
     for (;;) {
       try {
-        return await this.#stream.nextBatch(sizeFor(cloud.transport, this.#size, maxSegments))
+        const size = sizeFor(cloud.transport, this.#size, maxSegments)
+        return await this.#stream.nextBatch({ ...size, limit: () => this.gate.limit() })
       } catch (error) {
         if (stopping.aborted) return null
         await this.#stream.close().catch(() => undefined)

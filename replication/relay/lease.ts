@@ -5,7 +5,7 @@ import { errorCode, HomeportError } from '../../core/errors.ts'
 import { publishedTables } from '../../core/published-tables.ts'
 import { loadSql } from '../../core/sql.ts'
 import { readSlotName } from '../slot.ts'
-import { fenced, notSetUp } from './apply/errors.ts'
+import { fenced, notSetUp, promoted } from './apply/errors.ts'
 import { judgePrimary } from './apply/progress.ts'
 import type { CloudTableFacts } from './apply/schema.ts'
 import { applyName, applySides } from './apply/transaction.ts'
@@ -33,7 +33,7 @@ const retryMs = 100
  * and what the relay before this one still sends is refused. Waits for a batch that is being applied; one that does
  * not end is a connection that the network forgot and the server did not, and would lock us out for hours: ended.
  *
- * @throws HomeportError RELAY_HELD, PRIMARY_CHANGED, NOT_SET_UP; 55P03 of the server after half a minute.
+ * @throws HomeportError RELAY_HELD, PROMOTED, PRIMARY_CHANGED, NOT_SET_UP; 55P03 of the server after half a minute.
  */
 export async function acquireLease(
   cloud: Queryable,
@@ -66,6 +66,7 @@ async function endLeftovers(cloud: Queryable, slot: string): Promise<void> {
 }
 
 interface LeaseHolder {
+  state: Progress['state']
   systemIdentifier: string
   timeline: number
   holder: string | null
@@ -87,6 +88,7 @@ async function readHolder(
 async function explainRefusal(cloud: Queryable, request: LeaseRequest): Promise<HomeportError> {
   const found = await readHolder(cloud, request)
   if (found === undefined) return notSetUp(request.slot)
+  if (found.state === 'promoted') return promoted(request.slot)
   judgePrimary(found, request)
   const who = found.holderName ?? 'unknown'
   const since = found.since === null ? '' : ` since ${found.since}`
@@ -122,6 +124,7 @@ export async function reportState(cloud: Queryable, lease: Lease, report: RelayR
 }
 
 function explainFence({ slot }: Lease, found: LeaseHolder | undefined): HomeportError {
+  if (found?.state === 'promoted') return promoted(slot)
   return found === undefined ? notSetUp(slot) : fenced(slot, found.holderName)
 }
 

@@ -1,7 +1,8 @@
 import { sleep } from '../../core/backoff.ts'
 import { errorCode, errorMessage, HomeportError } from '../../core/errors.ts'
+import type { LocalServer } from '../../core/http/local-server.ts'
 import type { Delivered } from './flow.ts'
-import { startHealthServer, type HealthServer } from './health-server.ts'
+import { startHealthServer } from './health-server.ts'
 import { writeMemory, type StoredMemory } from './memory-file.ts'
 import { createRelayMetrics } from './metrics.ts'
 import { progressLine, RowRate } from './progress-line.ts'
@@ -19,7 +20,7 @@ export class RelayMonitor {
   readonly #startedAt = new Date()
   readonly #ended = new AbortController()
   readonly #metrics = createRelayMetrics()
-  #server: HealthServer | null = null
+  #server: LocalServer | null = null
   #look: () => RelayView = () => {
     throw new Error('the monitor was not started')
   }

@@ -6,6 +6,7 @@ import { CloudSide } from './cloud-side.ts'
 import { explainStop } from './decide.ts'
 import { Ending } from './ending.ts'
 import { inTime } from './farewell.ts'
+import { listenForFences } from './fence-listener.ts'
 import { fetchRows } from './fetch-rows.ts'
 import { Flow, type Delivered, type FlowOptions } from './flow.ts'
 import { Guard } from './guard.ts'
@@ -15,6 +16,7 @@ import { PressureWatch } from './pressure-watch.ts'
 import type { PrimaryFacts } from './primary-facts.ts'
 import { PrimarySide, relayApplicationName } from './primary-side.ts'
 import { RelayMonitor } from './relay-monitor.ts'
+import { endWhenCaughtUp, keepLease } from './relay-tasks.ts'
 import { viewOf, type RelayView } from './relay-view.ts'
 import type { RelayOutcome, RunRelayOptions } from './run.ts'
 import { SchemaWatch } from './schema-watch.ts'
@@ -158,11 +160,23 @@ export class RelayProcess {
     await this.#ending.together([
       flow.intake(),
       flow.drain(),
-      this.#keepLease(),
+      keepLease({
+        ending: this.#ending,
+        cloud: this.#cloud,
+        leaseSeconds: this.#options.leaseSeconds,
+        isDelivering: () => flow.isDelivering,
+      }),
       this.#ending.repeat(schemaLookMs, async () => {
         await this.#schema.settle((lsn) => flow.cloudHas(lsn))
       }),
-      this.#endWhenCaughtUp(flow, facts.walLsn),
+      listenForFences({
+        connectionString: this.#options.primaryUrl,
+        applicationName: relayApplicationName,
+        flow,
+        stopping: signal,
+        log: this.#options.log,
+      }),
+      ...(this.#options.untilCaughtUp ? [this.#endWhenCaughtUp(flow, facts.walLsn)] : []),
     ])
   }
 
@@ -238,23 +252,9 @@ export class RelayProcess {
     this.#watching = this.#ending.repeat(lookMs, () => watch.look())
   }
 
-  async #keepLease(): Promise<void> {
-    await this.#ending.repeat((this.#options.leaseSeconds * 1000) / 3, async () => {
-      await this.#cloud.renew()
-      // Nothing may come for hours, and a cloud that was rewound or taken over should be noticed.
-      if (this.#cloud.session === null && this.#flow?.isDelivering !== true) {
-        await this.#cloud.reach(this.#ending.stopping)
-      }
-    })
-  }
-
-  async #endWhenCaughtUp(flow: Flow, targetLsn: string): Promise<void> {
-    if (!this.#options.untilCaughtUp) return
-    await this.#ending.repeat(50, async () => {
-      if (!flow.cloudHas(targetLsn) || !(await this.#schema.settle(() => true))) return
-      this.#isCaughtUp = true
-      this.#ending.stop()
-    })
+  #endWhenCaughtUp(flow: Flow, targetLsn: string): Promise<void> {
+    const onCaughtUp = (): void => void (this.#isCaughtUp = true)
+    return endWhenCaughtUp({ ending: this.#ending, flow, schema: this.#schema, targetLsn, onCaughtUp })
   }
 
   async #explainFence(fenced: HomeportError): Promise<HomeportError> {

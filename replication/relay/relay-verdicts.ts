@@ -17,7 +17,7 @@ export function judgeRelay(relay: RelayState, slot: Pick<SlotFacts, 'active'> | 
       side: 'cloud',
       severity: 'error',
       message: `the cloud refused ${rows} ${rows === 1 ? 'row' : 'rows'} of ${table}, put aside in relay_quarantine`,
-      fix: `remove what refuses them in the cloud, stop ops relay, then: ops reseed ${table}`,
+      fix: `remove what refuses them in the cloud, then: ops repair ${table} --apply`,
     })
   }
   if (relay.state === 'seeding') {

@@ -1,5 +1,7 @@
 import { HomeportError, type ExitCode } from '../../core/errors.ts'
 import { parseLsn } from '../../core/lsn.ts'
+import { addColumn, changeType, plainName } from '../schema-difference.ts'
+import { promoted, schemaHint } from './apply/errors.ts'
 import type { CloudDescription, Progress } from './cloud-link.ts'
 import type { PrimaryFacts, RelaySlot } from './primary-facts.ts'
 
@@ -53,6 +55,7 @@ export function judgePair(
     )
   }
   if (cloud.progress === null) return judgeNoProgress(primary, memory)
+  if (cloud.progress.state === 'promoted') return promoted(cloud.progress.slot)
   if (cloud.progress.slot !== cloud.slot) {
     const message = `the cloud is a copy of the database that this relay has filled (it has the record of slot ${cloud.progress.slot}, and its own would be ${cloud.slot}): it was restored elsewhere`
     return stop('CLOUD_REWOUND', message, `${setUp} fills it anew`)
@@ -224,7 +227,7 @@ export function judgeSchema(primary: PrimaryFacts, cloud: CloudDescription): Hom
   const differences = compareSchema(primary, cloud)
   if (differences.length === 0) return null
   const message = `the cloud's tables do not fit what the primary sends:\n  ${differences.join('\n  ')}`
-  return stop('SCHEMA_MISMATCH', message, 'ops migrate brings both sides to the same schema')
+  return stop('SCHEMA_MISMATCH', message, schemaHint)
 }
 
 function compareSchema(primary: PrimaryFacts, cloud: CloudDescription): string[] {
@@ -233,21 +236,30 @@ function compareSchema(primary: PrimaryFacts, cloud: CloudDescription): string[]
   for (const name of new Set(primary.columns.map((column) => column.table))) {
     const table = tables.get(name)
     if (table === undefined) {
-      differences.push(`table ${name} is missing in the cloud`)
+      differences.push(`table ${name} is missing in the cloud: ops schema diff says how it gets it`)
       continue
     }
     const sent = primary.columns.filter((column) => column.table === name)
     for (const { column, type } of sent) {
       const found = table.columns.find((one) => one.name === column)
-      if (found === undefined) differences.push(`${name}.${column} (${type}) is missing in the cloud`)
-      else if (found.generated) differences.push(`${name}.${column} is generated in the cloud`)
-      else if (found.type !== type)
-        differences.push(`${name}.${column} is ${type} on the primary, ${found.type} in the cloud`)
+      if (found === undefined) {
+        const add = addColumn(name, { column, type, notNull: false, default: null })
+        differences.push(`${name}.${column} (${type}) is missing in the cloud: ${add}`)
+      } else if (found.generated) {
+        const drop = `alter table ${name} alter column ${plainName(column)} drop expression`
+        differences.push(`${name}.${column} is generated in the cloud: ${drop}`)
+      } else if (found.type !== type) {
+        const change = changeType(name, column, type)
+        differences.push(`${name}.${column} is ${type} on the primary, ${found.type} in the cloud: ${change}`)
+      }
     }
     for (const column of table.columns) {
       const needed = column.notNull && !column.hasDefault && !column.generated
       if (needed && !sent.some((one) => one.column === column.name)) {
-        differences.push(`${name}.${column.name} in the cloud needs a value, and the primary sends none`)
+        const relax = `alter table ${name} alter column ${plainName(column.name)} drop not null`
+        differences.push(
+          `${name}.${column.name} in the cloud needs a value, and the primary sends none: ${relax}`,
+        )
       }
     }
   }

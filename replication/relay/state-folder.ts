@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { chmod, mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
+import { diskReason } from '../../core/disk-reason.ts'
 import { errorCode, HomeportError } from '../../core/errors.ts'
 import { tryFileLock } from '../../core/file-lock.ts'
 
@@ -79,18 +80,8 @@ function folderHeld(path: string, pid: number | undefined): HomeportError {
   })
 }
 
-const reasons: Readonly<Record<string, string>> = {
-  EACCES: 'this user may not write there',
-  EPERM: 'this user may not write there',
-  EROFS: 'that disk is read-only',
-  ENOSPC: 'that disk is full',
-  EDQUOT: 'the quota of this user is used up',
-  EEXIST: 'a part of that path is a file',
-  ENOTDIR: 'a part of that path is a file',
-}
-
 function explain(error: unknown, path: string): unknown {
-  const reason = reasons[errorCode(error) ?? '']
+  const reason = diskReason(error)
   if (reason === undefined) return error
   return new HomeportError('STATE_FOLDER_DENIED', `the relay cannot keep its state in ${path}: ${reason}`, {
     hint: 'name another folder: RELAY_STATE_PATH',

@@ -1,11 +1,10 @@
-import type { Queryable } from '../../core/db.ts'
-import { fragment, renderSql } from '../../core/sql.ts'
+import { cutChunk, type Chunk } from './boundaries.ts'
 import type { Candidate } from './find-differences.ts'
-import { drillDown } from './find-differences.ts'
+import { defaultLeafRows, drillDown } from './find-differences.ts'
 import type { TableFindings } from './findings.ts'
 import type { Throttle } from './pace.ts'
 import { differingColumns, type Difference } from './prove.ts'
-import { rangeCondition, type HashSql, type Key, type KeyRange } from './row-hash.ts'
+import { wholeTable, type Key, type KeyRange } from './row-hash.ts'
 import type { Subject } from './subjects.ts'
 import { hashRanges, readRowsByKey, sameBucket, type BucketHash } from './table-hash.ts'
 import type { Window } from './window.ts'
@@ -16,10 +15,14 @@ export interface CompareOptions {
   /** how many differences are named */
   maxDifferences: number
   signal?: AbortSignal
+  /** whether a key that is not the same on both sides counts; all do when absent */
+  accept?: (candidate: Candidate) => boolean
 }
 
 export interface CompareTableOptions extends CompareOptions {
   throttle: Throttle
+  /** only these keys; the whole table when absent */
+  range?: KeyRange
   /** ranges of at most this many rows are compared row by row */
   leafRows?: number
   /** after each chunk: rows compared in it, on the side that has more */
@@ -32,62 +35,109 @@ const maxOpenKeys = 20_000
 const keysAtOnce = 500
 
 /**
- * Compares a table within one window, range by range: boundaries are the primary's, the first range is open
- * to the left and the last to the right, so that no row on either side is left out. What differs is
- * narrowed down to keys; one that was not written between the two moments is proven wrong.
+ * Compares a table, or a range of it, within one window, piece by piece: boundaries are the primary's, and the
+ * first and the last piece end where the range does (open, for a whole table), so that no row on either side is
+ * left out. What differs is narrowed down to keys; one that was not written between the two moments is proven wrong.
  */
 export async function compareTable(options: CompareTableOptions): Promise<TableFindings> {
-  const { window, subject, throttle } = options
+  const { window } = options
   const found = new Findings(options)
-  let primaryRows = 0
-  let cloudRows = 0
-  let from: Key | null = null
-  do {
-    const step = await throttle.next()
-    const startedAt = performance.now()
-    const to = await nextBoundary(window.primary.client, subject.primarySql, { from, to: null }, step)
-    const range: KeyRange = { from, to }
-    const [ours, theirs] = await hashBoth(window, subject, range)
-    throttle.took(Math.max(ours.rows, theirs.rows), performance.now() - startedAt)
-    primaryRows += ours.rows
-    cloudRows += theirs.rows
-    if (!sameBucket(ours, theirs) && !found.isHopeless) await drill(options, found, range, ours, theirs)
-    options.onRows?.(Math.max(ours.rows, theirs.rows))
-    from = to
-  } while (from !== null)
+  const { primaryRows, cloudRows, differing } = await hashBoth(options)
+  // Only now, because one session does one thing at a time.
+  for (const pair of differing) if (!found.isHopeless) await drill(options, found, pair)
   const reason = window.fence.passed || found.open === 0 ? null : window.fence.reason
   return { primaryRows, cloudRows, ...found.result(), reason, lsn: window.lsn }
 }
 
-async function hashBoth(
-  window: Window,
-  subject: Subject,
-  range: KeyRange,
-): Promise<[primary: BucketHash, cloud: BucketHash]> {
-  const [[ours], [theirs]] = await Promise.all([
-    hashRanges(window.primary.client, subject.primarySql, [range]),
-    hashRanges(window.cloud.client, subject.cloudSql, [range]),
-  ])
-  if (ours === undefined || theirs === undefined) throw new Error('a range gave no hash')
-  return [ours, theirs]
+interface Pair {
+  range: KeyRange
+  ours: BucketHash
+  theirs: BucketHash
 }
 
-async function drill(
-  options: CompareTableOptions,
-  found: Findings,
-  range: KeyRange,
-  ours: BucketHash,
-  theirs: BucketHash,
-): Promise<void> {
+interface Compared {
+  primaryRows: number
+  cloudRows: number
+  /** the pieces that are not the same */
+  differing: Pair[]
+}
+
+/** Chunks that the primary may be ahead of the cloud, so that neither waits for the other's slower moments. */
+const chunksAhead = 3
+
+async function hashBoth(options: CompareTableOptions): Promise<Compared> {
+  const { window, subject, throttle } = options
+  const compared: Compared = { primaryRows: 0, cloudRows: 0, differing: [] }
+  const running: Promise<void>[] = []
+  let cloudTurn: Promise<unknown> = Promise.resolve()
+  for (let rest: KeyRange | null = options.range ?? wholeTable; rest !== null;) {
+    if (running.length >= chunksAhead) await running.shift()
+    const chunk = await nextChunk(options, rest)
+    const ours = timed(() => hashRanges(window.primary.client, subject.primarySql, chunk.ranges))
+    const theirs = cloudTurn.then(() =>
+      timed(() => hashRanges(window.cloud.client, subject.cloudSql, chunk.ranges)),
+    )
+    cloudTurn = theirs
+    const compare = async (): Promise<void> => {
+      const [primary, cloud] = await Promise.all([ours, theirs])
+      const pairs = pairUp(chunk.ranges, primary.result, cloud.result)
+      const rows = sum(pairs, (pair) => Math.max(pair.ours.rows, pair.theirs.rows))
+      throttle.took(rows, Math.max(primary.elapsedMs, cloud.elapsedMs))
+      compared.primaryRows += sum(pairs, (pair) => pair.ours.rows)
+      compared.cloudRows += sum(pairs, (pair) => pair.theirs.rows)
+      compared.differing.push(...pairs.filter((pair) => !sameBucket(pair.ours, pair.theirs)))
+      options.onRows?.(rows)
+    }
+    const comparing = compare()
+    // It is awaited in its turn, unless something else fails before.
+    comparing.catch(() => undefined)
+    running.push(comparing)
+    await ours
+    rest = chunk.rest
+  }
+  await Promise.all(running)
+  return compared
+}
+
+async function nextChunk(options: CompareTableOptions, range: KeyRange): Promise<Chunk> {
+  const { window, subject, throttle, leafRows } = options
+  const rows = await throttle.next()
+  const size = { rows, minPieceRows: leafRows ?? defaultLeafRows }
+  return cutChunk(window.primary.client, subject.primarySql, range, size)
+}
+
+async function timed<T>(work: () => Promise<T>): Promise<{ result: T; elapsedMs: number }> {
+  const startedAt = performance.now()
+  const result = await work()
+  return { result, elapsedMs: performance.now() - startedAt }
+}
+
+function pairUp(
+  ranges: readonly KeyRange[],
+  primary: readonly BucketHash[],
+  cloud: readonly BucketHash[],
+): Pair[] {
+  return ranges.map((range, place) => {
+    const [ours, theirs] = [primary[place], cloud[place]]
+    if (ours === undefined || theirs === undefined) throw new Error('a range gave no hash')
+    return { range, ours, theirs }
+  })
+}
+
+function sum<T>(values: readonly T[], of: (value: T) => number): number {
+  return values.reduce((total, value) => total + of(value), 0)
+}
+
+async function drill(options: CompareTableOptions, found: Findings, pair: Pair): Promise<void> {
   const { window, subject, leafRows, signal } = options
   const pieces = drillDown({
     primary: window.primary.client,
     cloud: window.cloud.client,
     primarySql: subject.primarySql,
     cloudSql: subject.cloudSql,
-    range,
-    primaryRows: ours.rows,
-    cloudRows: theirs.rows,
+    range: pair.range,
+    primaryRows: pair.ours.rows,
+    cloudRows: pair.theirs.rows,
     ...(leafRows === undefined ? {} : { leafRows }),
     ...(signal === undefined ? {} : { signal }),
   })
@@ -102,7 +152,12 @@ async function drill(
  * that differs and was not written in between is proven wrong, and the others stay open.
  */
 export async function recheckKeys(
-  options: CompareOptions & { keys: readonly Key[]; before: TableFindings },
+  options: CompareOptions & {
+    keys: readonly Key[]
+    before: TableFindings
+    /** how many more of the keys the primary has */
+    onPresent?: (rows: number) => void
+  },
 ): Promise<TableFindings> {
   const { window, subject, keys, before, signal } = options
   const found = new Findings(options, before)
@@ -110,6 +165,7 @@ export async function recheckKeys(
     signal?.throwIfAborted()
     const some = keys.slice(at, at + keysAtOnce)
     const [ours, theirs] = await readBoth(window, subject, some)
+    options.onPresent?.(ours.size)
     const differing = some
       .map((key) => ({ key, primary: ours.get(name(key)) ?? null, cloud: theirs.get(name(key)) ?? null }))
       .filter(({ primary, cloud }) => primary?.hash !== cloud?.hash)
@@ -151,6 +207,7 @@ class Findings {
     const { window, subject, maxDifferences } = this.#options
     const proven: Candidate[] = []
     for (const one of candidates) {
+      if (this.#options.accept?.(one) === false) continue
       if (!window.isTouched(subject.table.name, one.key)) proven.push(one)
       else if (this.#open.length < maxOpenKeys) this.#open.push(one.key)
       else this.#isAllOpen = true
@@ -190,18 +247,4 @@ async function readBoth(window: Window, subject: Subject, keys: readonly Key[]):
 
 function name(key: Key): string {
   return JSON.stringify(key)
-}
-
-/** The key that the next chunk but one begins with; null when this one is the last. */
-async function nextBoundary(db: Queryable, sql: HashSql, range: KeyRange, step: number): Promise<Key | null> {
-  const { rows } = await db.query<{ key: Key }>(
-    renderSql('verify/next-boundary', {
-      table: sql.table,
-      keyText: sql.keyText,
-      keys: sql.keys,
-      condition: rangeCondition(sql, range),
-      step: fragment(String(step)),
-    }),
-  )
-  return rows[0]?.key ?? null
 }

@@ -57,6 +57,7 @@ async function chooseWay({ primary, cloud }: FenceOptions): Promise<Way | string
   const relay = await readRelayState(cloud)
   if (relay !== null) {
     if (relay.state === 'seeding') return 'the initial copy is not done'
+    if (relay.state === 'promoted') return 'the cloud was promoted: it follows nobody'
     if (relay.state === 'stopped')
       return `the relay has stopped${relay.stopCode === null ? '' : `: ${relay.stopCode}`}`
     return { hasPassed: (lsn) => ask(cloud, 'checks/relay-passed', [relay.slot, lsn]) }

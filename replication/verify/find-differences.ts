@@ -26,6 +26,9 @@ export interface DrillOptions {
   signal?: AbortSignal
 }
 
+/** Ranges of at most so many rows are compared row by row. */
+export const defaultLeafRows = 2000
+
 interface Piece {
   range: KeyRange
   primaryRows: number
@@ -38,7 +41,7 @@ interface Piece {
  * finds range by range, so that however much differs, little of it is held at once.
  */
 export async function* drillDown(options: DrillOptions): AsyncGenerator<Candidate[]> {
-  const leafRows = options.leafRows ?? 2000
+  const leafRows = options.leafRows ?? defaultLeafRows
   const open: Piece[] = [
     {
       range: options.range ?? wholeTable,

@@ -17,6 +17,16 @@ export interface TableFindings {
   lsn: string
 }
 
+export const nothingFound: TableFindings = {
+  primaryRows: 0,
+  cloudRows: 0,
+  shown: [],
+  proven: 0,
+  open: [],
+  reason: null,
+  lsn: '0/0',
+}
+
 export interface ExactVerification {
   table: string
   /** `match`: every row is the same; `drift`: at least one is proven not to be; `undetermined`: neither, and why */
@@ -61,4 +71,19 @@ function describeOpen(open: TableFindings['open']): string | null {
   const rows = open.length === 1 ? 'a row' : `${open.length} rows`
   const first = open[0]?.join(', ') ?? ''
   return `${rows} that differed (first: ${first}) changed during every comparison`
+}
+
+/** Pure: what two looks at different rows of a table, within one window, found together; rows are those of the first. */
+export function joinFindings(
+  one: TableFindings,
+  other: TableFindings,
+  maxDifferences: number,
+): TableFindings {
+  return {
+    ...one,
+    shown: [...one.shown, ...other.shown].slice(0, maxDifferences),
+    proven: one.proven + other.proven,
+    open: one.open === 'all' || other.open === 'all' ? 'all' : [...one.open, ...other.open],
+    reason: one.reason ?? other.reason,
+  }
 }

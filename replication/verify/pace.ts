@@ -71,10 +71,11 @@ export class Throttle {
     return this.#rows
   }
 
-  /** After a chunk of `rows` rows, on the side that had more. A small rest says nothing. */
+  /** After a chunk of `rows` rows, on the side that had more; it may have been cut before the last one was timed. */
   took(rows: number, elapsedMs: number): void {
+    // A small rest says nothing.
     if (rows < this.#rows / 2 && elapsedMs < targetMs[this.#options.pace]) return
-    this.#rows = nextChunkRows({ rows: this.#rows, elapsedMs, targetMs: targetMs[this.#options.pace] })
+    this.#rows = nextChunkRows({ rows, elapsedMs, targetMs: targetMs[this.#options.pace] })
   }
 
   async #waitForCloud(): Promise<void> {

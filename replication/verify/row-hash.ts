@@ -27,6 +27,8 @@ export interface HashSql {
   /** the key columns, in an order that both servers share */
   keys: SqlFragment
   keyColumns: readonly ColumnFacts[]
+  /** the key columns as they are */
+  plainKeys: SqlFragment
   /** rows that count: those that are published */
   filter: SqlFragment
 }
@@ -58,20 +60,35 @@ export function buildHashSql(table: PublishedTable, facts: TableFacts, published
     ),
     keys: joinSql(keyColumns.map((column) => comparable(`t.${identifier(column.column).sql}`, column))),
     keyColumns,
+    plainKeys: joinSql(keyColumns.map((column) => fragment(`t.${identifier(column.column).sql}`))),
     filter: fragment(published ? `(${table.filter ?? 'true'})` : 'true'),
   }
 }
 
-/** The rows that count within a range of keys, as a condition. */
+/**
+ * The rows that count within a range of keys, as a condition. Columns in which both ends agree are compared by
+ * themselves: a btree scan with two row comparisons begins where the one says, but does not stop where the other does.
+ */
 export function rangeCondition(sql: HashSql, range: KeyRange): SqlFragment {
-  const bound = (operator: string, key: Key | null): SqlFragment[] => {
+  const { from, to } = range
+  const columns = sql.keyColumns.map((column, place) => ({
+    name: comparable(`t.${identifier(column.column).sql}`, column),
+    valueIn: (key: Key) => comparable(`${literal(key[place] ?? '').sql}::${column.type}`, column),
+    isShared: from !== null && to !== null && from[place] === to[place],
+  }))
+  const firstOwn = columns.findIndex((column) => !column.isShared)
+  const shared = firstOwn < 0 ? columns : columns.slice(0, firstOwn)
+  const own = columns.slice(shared.length)
+  const same = from === null ? [] : shared.map(({ name, valueIn }) => `${name.sql} = ${valueIn(from).sql}`)
+  const bound = (operator: string, key: Key | null): string[] => {
     if (key === null) return []
-    const values = sql.keyColumns.map((column, place) =>
-      comparable(`${literal(key[place] ?? '').sql}::${column.type}`, column),
-    )
-    return [fragment(`(${sql.keys.sql}) ${operator} (${joinSql(values).sql})`)]
+    // From a key to itself there is nothing.
+    if (own.length === 0) return operator === '<' ? ['false'] : []
+    const names = joinSql(own.map(({ name }) => name)).sql
+    return [`(${names}) ${operator} (${joinSql(own.map(({ valueIn }) => valueIn(key))).sql})`]
   }
-  return joinSql([sql.filter, ...bound('>=', range.from), ...bound('<', range.to)], ' and ')
+  const conditions = [sql.filter.sql, ...same, ...bound('>=', from), ...bound('<', to)]
+  return fragment(conditions.join(' and '))
 }
 
 /** Text in the order of its bytes: collations differ between servers. */

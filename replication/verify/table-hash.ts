@@ -1,5 +1,5 @@
 import type { Queryable } from '../../core/db.ts'
-import { fragment, joinSql, renderSql } from '../../core/sql.ts'
+import { fragment, joinSql, renderSql, type SqlFragment } from '../../core/sql.ts'
 import { comparable, rangeCondition, wholeTable, type HashSql, type Key, type KeyRange } from './row-hash.ts'
 
 /** Count, xor and two sums over the hashes of a set of rows. */
@@ -66,22 +66,32 @@ export async function readRowsByKey(
   keys: readonly Key[],
 ): Promise<(RowVersion & { columnHashes: string[] })[]> {
   if (keys.length === 0) return []
-  const names = sql.keyColumns.map((_, place) => `k${place}`)
   const { rows } = await db.query<RowVersion & { columnHashes: string[] }>(
-    renderSql('checks/rows-by-key', {
-      ...pick(sql),
-      columnHashes: sql.columnHashes,
-      condition: sql.filter,
-      keys: sql.keys,
-      wantedKeys: joinSql(
-        sql.keyColumns.map((column, place) => comparable(`w.k${place}::${column.type}`, column)),
-      ),
-      arrays: fragment(names.map((_, place) => `$${place + 1}::text[]`).join(', ')),
-      names: fragment(names.join(', ')),
-    }),
-    sql.keyColumns.map((_, place) => keys.map((key) => key[place])),
+    renderSql('checks/rows-by-key', { ...pick(sql), columnHashes: sql.columnHashes, ...byKeys(sql) }),
+    keyParameters(sql, keys),
   )
   return rows
+}
+
+/** What a statement about rows by their keys is made of; {@link keyParameters} are its parameters. */
+export function byKeys(
+  sql: HashSql,
+): Record<'condition' | 'keys' | 'wantedKeys' | 'arrays' | 'names', SqlFragment> {
+  const names = sql.keyColumns.map((_, place) => `k${place}`)
+  return {
+    condition: sql.filter,
+    keys: sql.keys,
+    wantedKeys: joinSql(
+      sql.keyColumns.map((column, place) => comparable(`w.k${place}::${column.type}`, column)),
+    ),
+    arrays: fragment(names.map((_, place) => `$${place + 1}::text[]`).join(', ')),
+    names: fragment(names.join(', ')),
+  }
+}
+
+/** An array a key column, with the values of all keys as text. */
+export function keyParameters(sql: HashSql, keys: readonly Key[]): (string | undefined)[][] {
+  return sql.keyColumns.map((_, place) => keys.map((key) => key[place]))
 }
 
 /** Keys that cut a range into pieces of about `step` rows. */

@@ -2,7 +2,6 @@ import { once } from 'node:events'
 import { performance } from 'node:perf_hooks'
 import { setTimeout as delay } from 'node:timers/promises'
 import type pg from 'pg'
-import { sleep } from '../../core/backoff.ts'
 import type { Queryable } from '../../core/db.ts'
 import { errorMessage, HomeportError } from '../../core/errors.ts'
 import { formatLsn, parseLsn } from '../../core/lsn.ts'
@@ -27,6 +26,8 @@ export interface TouchSlotOptions {
 }
 
 const statusEveryMs = 100
+/** While nobody waits: often enough for any wal_sender_timeout. */
+const idleStatusEveryMs = 1000
 const endTimeoutMs = 2000
 
 /**
@@ -46,6 +47,9 @@ export class TouchSlot {
   #timer: NodeJS.Timeout | undefined
   #failure: unknown
   #isEnded = false
+  #takenLsn: bigint
+  #waiting = 0
+  #askedAtMs = 0
   #wake: () => void = () => undefined
 
   constructor(session: pg.Client, made: CreatedSlot, options: TouchSlotOptions) {
@@ -54,6 +58,7 @@ export class TouchSlot {
     this.#timeoutMs = options.timeoutMs ?? defaultTimeoutMs
     this.snapshot = made.snapshot
     this.lsn = made.lsn
+    this.#takenLsn = parseLsn(made.lsn)
     this.touched = new TouchedKeys(options.tables)
     session.on('end', () => this.#fail(new Error('the primary ended the session')))
   }
@@ -75,7 +80,7 @@ export class TouchSlot {
       (error: unknown) => this.#fail(error),
     )
     wire.once('replicationStart', () => {
-      this.#timer = setInterval(() => this.#ask(), statusEveryMs)
+      this.#timer = setInterval(() => this.#tell(), statusEveryMs)
     })
   }
 
@@ -87,17 +92,27 @@ export class TouchSlot {
   async readUntil(lsn: string, signal?: AbortSignal): Promise<void> {
     const wanted = parseLsn(lsn)
     const giveUpAtMs = performance.now() + this.#timeoutMs
+    this.#waiting += 1
+    if (this.#timer !== undefined) this.#tell()
+    try {
+      await this.#waitFor(wanted, giveUpAtMs, signal)
+    } finally {
+      this.#waiting -= 1
+    }
+  }
+
+  async #waitFor(wanted: bigint, giveUpAtMs: number, signal: AbortSignal | undefined): Promise<void> {
     while (!this.touched.hasPassed(wanted)) {
       signal?.throwIfAborted()
       if (this.#failure !== undefined) throw streamFailed(errorMessage(this.#failure), this.#failure)
       if (performance.now() > giveUpAtMs) {
         const position = formatLsn(this.touched.position)
-        throw streamFailed(`it came to ${position} of ${lsn} in ${Math.round(this.#timeoutMs / 1000)} s`)
+        throw streamFailed(
+          `it came to ${position} of ${formatLsn(wanted)} in ${Math.round(this.#timeoutMs / 1000)} s`,
+        )
       }
-      await Promise.race([
-        sleep(statusEveryMs, signal),
-        new Promise<void>((resolve) => (this.#wake = resolve)),
-      ])
+      // The signal is looked at after each: a listener for every message would be too many.
+      await Promise.race([delay(statusEveryMs), new Promise<void>((resolve) => (this.#wake = resolve))])
     }
   }
 
@@ -127,15 +142,24 @@ export class TouchSlot {
       const data = decodeCopyData(bytes)
       if (data.kind === 'keepalive') this.touched.advance(data.lsn)
       else this.touched.take(decodeMessage(data.payload, { inStream: false, protocol: 1 }))
+      const { isInTransaction, position } = this.touched
+      if (!isInTransaction && position > this.#takenLsn) this.#takenLsn = position
       this.#wake()
     } catch (error) {
       this.#fail(error)
     }
   }
 
-  /** Keeps the connection alive and asks how far the server is; the slot stays where it is. */
-  #ask(): void {
-    const status = { durableLsn: parseLsn(this.lsn), nowMs: Date.now(), isReplyRequested: true }
+  /**
+   * Says what has been taken in, so that the primary need not keep log for us, and asks how far the server is,
+   * where somebody waits to know. Nothing is ever read again: the slot ends with its session.
+   */
+  #tell(): void {
+    const isReplyRequested = this.#waiting > 0
+    const nowMs = performance.now()
+    if (!isReplyRequested && nowMs - this.#askedAtMs < idleStatusEveryMs) return
+    this.#askedAtMs = nowMs
+    const status = { durableLsn: this.#takenLsn, nowMs: Date.now(), isReplyRequested }
     this.#wire.sendCopyFromChunk(encodeStatusUpdate(status))
   }
 

@@ -2,9 +2,23 @@ import { columnKind, type PgoutputMessage, type RelationMessage, type Tuple } fr
 import type { PublishedTable } from '../../core/published-tables.ts'
 import type { Key } from './row-hash.ts'
 
+/** The first change of a row. */
+interface Touch {
+  /** begin of its commit */
+  at: bigint
+  /** whether it found the row there, as a published one */
+  existed: boolean
+}
+
+export interface TouchedKey {
+  key: Key
+  /** whether the row was there, as a published one, before it was touched */
+  existed: boolean
+}
+
 interface Touched {
-  /** begin of the first commit that touched a key, by key */
-  keys: Map<string, bigint>
+  /** by key */
+  keys: Map<string, Touch>
   /** the first commit after which any key of the table counts as touched; null while none does */
   wholeFrom: bigint | null
 }
@@ -42,9 +56,14 @@ export class TouchedKeys {
     return this.#position
   }
 
+  /** Whether a transaction has been taken in by half. */
+  get isInTransaction(): boolean {
+    return this.#commitLsn !== null
+  }
+
   /** Whether everything that was committed before `lsn` has been taken in, to the end. */
   hasPassed(lsn: bigint): boolean {
-    return this.#commitLsn === null && this.#position >= lsn
+    return !this.isInTransaction && this.#position >= lsn
   }
 
   /** The server says that it has sent everything up to here. */
@@ -65,14 +84,15 @@ export class TouchedKeys {
         this.#relations.set(message.oid, this.#describe(message))
         return
       case 'insert':
-        this.#touch(message.relationOid, message.new)
+        this.#touch(message.relationOid, message.new, false)
         return
       case 'update':
-        this.#touch(message.relationOid, message.new)
-        if (message.old !== null) this.#touch(message.relationOid, message.old)
+        // First the old key: where it is the same one, the row was there.
+        if (message.old !== null) this.#touch(message.relationOid, message.old, true)
+        this.#touch(message.relationOid, message.new, message.old === null)
         return
       case 'delete':
-        this.#touch(message.relationOid, message.old)
+        this.#touch(message.relationOid, message.old, true)
         return
       case 'truncate':
         for (const oid of message.relationOids) this.#touchWhole(oid)
@@ -95,7 +115,16 @@ export class TouchedKeys {
   isTouched(table: string, key: Key, until: bigint): boolean {
     if (this.isWholeTouched(table, until)) return true
     const first = this.#touched.get(table)?.keys.get(JSON.stringify(key))
-    return first !== undefined && first < until
+    return first !== undefined && first.at < until
+  }
+
+  /** The rows that commits which begin before `until` wrote; nothing is known of them where {@link isWholeTouched}. */
+  keysBefore(table: string, until: bigint): TouchedKey[] {
+    const found: TouchedKey[] = []
+    for (const [name, { at, existed }] of this.#touched.get(table)?.keys ?? []) {
+      if (at < until) found.push({ key: JSON.parse(name) as Key, existed })
+    }
+    return found
   }
 
   /** Whether any row of the table may have been written before `until`: a TRUNCATE, or too many to remember. */
@@ -111,7 +140,7 @@ export class TouchedKeys {
     return { table: table.name, keyPlaces: places.includes(-1) ? null : places }
   }
 
-  #touch(oid: number, tuple: Tuple): void {
+  #touch(oid: number, tuple: Tuple, existed: boolean): void {
     const relation = this.#relations.get(oid)
     if (relation === undefined || relation === null) return
     const key = relation.keyPlaces === null ? null : readKey(tuple, relation.keyPlaces)
@@ -122,7 +151,7 @@ export class TouchedKeys {
       this.#touchWhole(oid)
       return
     }
-    keys.set(name, this.#commitLsn ?? 0n)
+    keys.set(name, { at: this.#commitLsn ?? 0n, existed })
     this.#keys += 1
   }
 

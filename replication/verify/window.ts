@@ -1,9 +1,11 @@
 import type pg from 'pg'
+import { errorCode } from '../../core/errors.ts'
 import { loadSql } from '../../core/sql.ts'
 import { parseLsn } from '../../core/lsn.ts'
 import type { PublishedTable } from '../../core/published-tables.ts'
 import { beat, readHeartbeat } from '../heartbeat.ts'
 import { passFence, type FenceOutcome } from './fence.ts'
+import { RelayFence } from './relay-fence.ts'
 import type { Key } from './row-hash.ts'
 import { openSnapshot, type Snapshot } from './snapshot.ts'
 import { openTouchSlot, type TouchSlot } from './touch-slot.ts'
@@ -19,6 +21,8 @@ export interface WindowOptions {
    * cloud's position is waited for instead, which writes nothing.
    */
   withBeat: boolean
+  /** Whether the slot outlives the opening, as {@link Window.slot}. */
+  keepSlot?: boolean
   /** how long the cloud may take to pass the primary's moment (default 60 s) */
   fenceTimeoutMs?: number
   /** how long the slot may wait for open transactions, and its log for us (default 30 s) */
@@ -37,11 +41,14 @@ export interface Window {
   /** Whether the primary may have written this row between the two moments. Anything else must be the same on both sides. */
   isTouched(table: string, key: Key): boolean
   isWholeTouched(table: string): boolean
+  /** What tells of all writes after this moment, with `keepSlot`: whoever asked for it closes it; else null. */
+  slot: TouchSlot | null
   close(): Promise<void>
 }
 
 /**
- * Opens a snapshot on the primary at a known position (a new temporary slot exports it), waits until the
+ * Opens one moment of each side, at one position of the log where a relay can be held still (see openFencedWindow), else so:
+ * opens a snapshot on the primary at a known position (a new temporary slot exports it), waits until the
  * cloud has passed that position, opens the cloud's snapshot then, and reads from the slot which rows were
  * written on the primary up to a position after that: the cloud cannot have anything newer. So a row that
  * was not written in between and is not the same on both sides is wrong on the cloud, without doubt.
@@ -49,8 +56,60 @@ export interface Window {
  * @throws HomeportError what {@link openTouchSlot} and readUntil throw.
  */
 export async function openWindow(options: WindowOptions): Promise<Window> {
+  return (await openFencedWindow(options)) ?? openTouchedWindow(options)
+}
+
+/** The slot's wait for open transactions, while the relay stands. */
+const fencedSlotTimeoutMs = 3000
+
+/**
+ * Where a relay fills the cloud: it stands still while the slot is made, goes on exactly to the slot's position, and stands
+ * again until the cloud's snapshot is open. Both snapshots show the same commits, and nothing counts as touched. Null
+ * where no relay can be held, or it does not get there in time.
+ */
+async function openFencedWindow(options: WindowOptions): Promise<Window | null> {
+  const fence = await RelayFence.hold(options)
+  if (fence === null) return null
+  const opened: Snapshot[] = []
+  let slot: TouchSlot | null = null
+  let isKept = false
+  try {
+    slot = await openTouchSlot({ ...options, timeoutMs: fencedSlotTimeoutMs })
+    const primary = await openSnapshot(options.primary, slot.snapshot)
+    opened.push(primary)
+    slot.start()
+    // What follows the position shows the relay that everything before has come.
+    await beat(options.primary)
+    if (!(await fence.moveTo(slot.lsn))) return null
+    const cloud = await openSnapshot(options.cloud)
+    opened.push(cloud)
+    if (!(await fence.isShownBy(cloud, slot.lsn))) return null
+    isKept = true
+    return {
+      primary,
+      cloud,
+      lsn: slot.lsn,
+      fence: { passed: true, reason: null },
+      isTouched: () => false,
+      isWholeTouched: () => false,
+      slot: options.keepSlot === true ? slot : null,
+      close: () => closeAll(opened),
+    }
+  } catch (error) {
+    // A slot that waits for long transactions may wait longer once nobody stands still for it.
+    if (errorCode(error) === 'SLOT_WAITS') return null
+    throw error
+  } finally {
+    await fence.release()
+    if (!isKept) await closeAll(opened)
+    if (!isKept || options.keepSlot !== true) await slot?.close()
+  }
+}
+
+async function openTouchedWindow(options: WindowOptions): Promise<Window> {
   const slot = await openTouchSlot(options)
   const opened: Snapshot[] = []
+  let isKept = false
   try {
     const primary = await openSnapshot(options.primary, slot.snapshot)
     opened.push(primary)
@@ -60,6 +119,7 @@ export async function openWindow(options: WindowOptions): Promise<Window> {
     opened.push(cloud)
     const until = fence.passed ? await readTouched(options, slot) : 0n
     const { touched } = slot
+    isKept = options.keepSlot === true
     return {
       primary,
       cloud,
@@ -67,13 +127,14 @@ export async function openWindow(options: WindowOptions): Promise<Window> {
       fence,
       isTouched: (table, key) => !fence.passed || touched.isTouched(table, key, until),
       isWholeTouched: (table) => !fence.passed || touched.isWholeTouched(table, until),
+      slot: isKept ? slot : null,
       close: () => closeAll(opened),
     }
   } catch (error) {
     await closeAll(opened)
     throw error
   } finally {
-    await slot.close()
+    if (!isKept) await slot.close()
   }
 }
 

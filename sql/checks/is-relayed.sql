@@ -1,1 +1,1 @@
-select exists (select from public.relay_progress) as "relayed";
+select exists (select from public.relay_progress where state <> 'promoted') as "relayed";

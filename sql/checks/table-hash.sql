@@ -7,6 +7,7 @@ select
   coalesce(sum(((h.hash << 32) >> 32)::int4), 0)::text as "lowSum"
 from (
   select {{hash}} as hash
-  -- "offset 0" keeps the planner from computing a value's bytes twice
+  -- "offset 0" keeps the planner from computing a value's bytes, and below a row's hash, more than once
   from (select {{values}} from public.{{table}} t where {{condition}} offset 0) s
+  offset 0
 ) h

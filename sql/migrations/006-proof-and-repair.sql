@@ -10,11 +10,15 @@ create table repair_journal (
   run text not null,
   table_name text not null,
   key text[] not null,
-  action text not null check (action in ('insert', 'update', 'delete')),
-  -- every column as text; null when there was no row
+  -- refused: the cloud's database did not take the row, and reason says why
+  action text not null check (action in ('insert', 'update', 'delete', 'refused')),
+  -- every published column as text; null when there was no row
   old_image jsonb,
   -- the primary's position: the row is what the primary had there
   lsn pg_lsn not null,
-  repaired_at timestamptz not null default now()
+  reason text,
+  repaired_at timestamptz not null default now(),
+  -- when the row got a new number on the primary, so that indexes in memory read it again
+  announced_at timestamptz
 );
 create index repair_journal_run on repair_journal (run);

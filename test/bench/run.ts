@@ -20,6 +20,7 @@ const benches: Readonly<
   search: () => import('./search.ts'),
   quality: () => import('./quality.ts'),
   relay: () => import('./relay.ts'),
+  verify: () => import('./verify.ts'),
 }
 
 const name = process.argv[2] ?? ''

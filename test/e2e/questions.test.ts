@@ -29,7 +29,12 @@ t.test('a question about the sample finds its moment', async (t) => {
     yes: false,
     dryRun: false,
     signal: new AbortController().signal,
-    out: { result: () => undefined, note: () => undefined, progress: () => undefined },
+    out: {
+      result: () => undefined,
+      screen: () => undefined,
+      note: () => undefined,
+      progress: () => undefined,
+    },
     isTerminal: false,
   })
   t.same(report.failures, [])

@@ -119,7 +119,12 @@ t.test('a second start finds its data, stays, and Ctrl-C stops all of it', async
     postgres: findPostgres(),
     corpus: '',
     mode: 'native',
-    out: { result: () => undefined, note: () => undefined, progress: () => undefined },
+    out: {
+      result: () => undefined,
+      screen: () => undefined,
+      note: () => undefined,
+      progress: () => undefined,
+    },
     isTerminal: false,
     signal: new AbortController().signal,
   })

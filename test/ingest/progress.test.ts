@@ -8,6 +8,7 @@ function recorder(): { out: Output; lines: string[] } {
     lines,
     out: {
       result: () => undefined,
+      screen: () => undefined,
       note: (text) => lines.push(`note ${text}`),
       progress: (text) => lines.push(`line ${text}`),
     },

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import type { HealthReport } from '../../api/health.ts'
+import type { startMonitorServer as StartMonitorServer } from '../../replication/monitor/monitor-server.ts'
 import { noFaiss } from '../api/fallback/fixture.ts'
 import { client, temporaryFolder, until } from '../support/api.ts'
 import { createDatabase } from '../support/databases.ts'
@@ -40,6 +41,19 @@ void t.test('what is built runs without its sources', { timeout: 180_000 }, asyn
   const ingested = run('dist/ingest/cli.js', 'captions', 'dist/sample/talks', '--json')
   t.equal(ingested.status, 0, ingested.stderr)
   t.match(JSON.parse(ingested.stdout), { ok: true, failures: [] })
+
+  const { startMonitorServer } = (await import(join(dist, 'replication/monitor/monitor-server.js'))) as {
+    startMonitorServer: typeof StartMonitorServer
+  }
+  const server = await startMonitorServer({
+    port: 0,
+    history: { samples: async () => [], alerts: async () => [], unreadableLines: 0 },
+    current: () => ({ sample: null, alerts: [], since: new Date().toISOString() }),
+  })
+  t.teardown(() => server.close())
+  for (const path of ['/', '/page.js', '/uplot.js', '/metrics']) {
+    t.equal((await fetch(server.url + path)).status, 200, `the monitor serves ${path}`)
+  }
 
   const api = spawn(process.execPath, ['dist/api/server.js'], {
     cwd: folder,

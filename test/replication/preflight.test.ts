@@ -5,7 +5,8 @@ import { judgeExisting, judgeFilledTables } from '../../replication/existing-ver
 import { describeFindings, refuseOnErrors, type Finding } from '../../replication/finding.ts'
 import type { RoleFacts } from '../../replication/role-facts.ts'
 import { judgeRole } from '../../replication/role-verdicts.ts'
-import { filterColumns, judgeSchema } from '../../replication/schema-verdicts.ts'
+import { filterColumns } from '../../replication/schema-tables.ts'
+import { judgeSchema } from '../../replication/schema-verdicts.ts'
 import { compareVersions, isSameServer, type ServerFacts } from '../../replication/server-facts.ts'
 import { judgeServer, judgeServerPair } from '../../replication/server-verdicts.ts'
 import { judgeCloudSettings, judgePrimarySettings } from '../../replication/settings-verdicts.ts'
@@ -215,12 +216,17 @@ t.test('schemas', async (t) => {
           rowSecurity: false,
           owned: true,
           identity: [...table.key, ...filterColumns(table)],
+          primaryKey: table.key,
+          primaryKeyName: `${table.name}_pkey`,
           columns: table.columns.map((column) => ({
             column,
             type: 'bigint',
             send: 'int8send',
             isText: false,
             required: false,
+            notNull: false,
+            generated: false,
+            default: null,
           })),
         })
         return full === null ? [] : [[table.name, full]]
@@ -236,6 +242,11 @@ t.test('schemas', async (t) => {
     ['primary', 'error', 'REPLICA_IDENTITY'],
   ])
   t.strictSame(judge(facts(), only('lexicon', { identity: null })), [['cloud', 'error', 'REPLICA_IDENTITY']])
+  const keyless = { primaryKey: null, primaryKeyName: null, identity: null }
+  t.strictSame(judge(facts(), only('lexicon', keyless)), [['cloud', 'error', 'PRIMARY_KEY_DIFFERS']])
+  t.strictSame(judge(only('lexicon', { primaryKey: ['documents'], identity: ['documents'] }), facts()), [
+    ['primary', 'error', 'PRIMARY_KEY_DIFFERS'],
+  ])
   t.strictSame(judge(facts(), only('segments', { rowSecurity: true })), [['cloud', 'error', 'ROW_SECURITY']])
   t.strictSame(judge(only('segments', { owned: false }), facts()), [['primary', 'error', 'NOT_OWNER']])
   const column = (name: string, type: string) => ({
@@ -244,6 +255,9 @@ t.test('schemas', async (t) => {
     send: 'int8send',
     isText: false,
     required: false,
+    notNull: false,
+    generated: false,
+    default: null,
   })
   const lexicon = [column('term', 'bigint'), column('documents', 'bigint')]
   t.strictSame(judge(facts(), only('lexicon', { columns: lexicon.slice(0, 1) })), [

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { checkParameters, parseCredentials, toConninfo } from '../../replication/credentials.ts'
 import { explainSubscriptionError } from '../../replication/explain-subscription-error.ts'
-import { runMonitor } from '../../replication/monitor.ts'
+import { runMonitor } from '../../replication/monitor/run.ts'
 import { setupReplication } from '../../replication/setup.ts'
 import { judgeAddresses } from '../../replication/url-verdicts.ts'
 import { teardownReplication } from '../../replication/teardown.ts'

@@ -2,13 +2,14 @@ import { formatLsn } from '../../../core/lsn.ts'
 import { loadSql } from '../../../core/sql.ts'
 import type { Tuple } from '../../pgoutput/messages.ts'
 import type { ApplyOptions, NeedRows } from '../cloud-link.ts'
-import type { RowChange } from './change-reader.ts'
+import type { RepairChange, RowChange } from './change-reader.ts'
 import { chooseStatement, isLenient } from './choose-statement.ts'
 import { duplicateKey, forbidden, isPoison, keptBack, poisonRow, schemaMismatch } from './errors.ts'
 import type { DatabaseFault } from './errors.ts'
 import { RowSupply } from './fetched-rows.ts'
 import { describeKey, keyOf, textArray } from './key-text.ts'
 import { quarantineRow } from './quarantine.ts'
+import { applyRepair } from './repair-writer.ts'
 import type { CloudTableFacts } from './schema.ts'
 import { trySteps, type Deviation, type Step } from './steps.ts'
 import { isComplete, type TableShape } from './table-shape.ts'
@@ -77,6 +78,11 @@ export class CarefulWriter {
         start += 1
       }
     }
+  }
+
+  /** What ops repair asked for. */
+  repair(change: RepairChange): Promise<void> {
+    return applyRepair(this.#context, change, this.#supply)
   }
 
   /** The changes at the beginning for which one statement each will do. */

@@ -67,6 +67,11 @@ export async function applyCarefully(
         await inOneFlight(context, async (flight) => flight.statement(statement, [], () => undefined))
         continue
       }
+      if (change.kind === 'repair') {
+        await write()
+        await writer.repair(change)
+        continue
+      }
       chunk.push(change)
       bytes += sizeOf(change)
       if (chunk.length < chunkRows && bytes < chunkBytes) continue

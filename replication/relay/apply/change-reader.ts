@@ -4,17 +4,19 @@ import { decodeMessage } from '../../pgoutput/decode.ts'
 import {
   columnKind,
   type CommitMessage,
+  type LogicalMessage,
   type PgoutputMessage,
   type RelationMessage,
   type Tuple,
   type TypeMessage,
 } from '../../pgoutput/messages.ts'
+import { decodeRequest, type RepairRequest } from '../../repair/request.ts'
 import type { BatchHeader, BatchPart } from '../batch.ts'
 import { damagedBatch, notPublished, schemaMismatch } from './errors.ts'
 import { TableShape } from './table-shape.ts'
 
 /** A change as it is to be applied. */
-export type Change = RowChange | TruncateChange
+export type Change = RowChange | TruncateChange | RepairChange
 
 export interface RowChange {
   kind: 'insert' | 'update' | 'delete'
@@ -31,6 +33,13 @@ export interface TruncateChange {
   kind: 'truncate'
   tables: readonly TableShape[]
   restartIdentity: boolean
+  commitLsn: bigint
+}
+
+/** A row that ops repair wants the cloud to have as the primary has it, at this place in the log. */
+export interface RepairChange {
+  kind: 'repair'
+  request: RepairRequest
   commitLsn: bigint
 }
 
@@ -120,7 +129,7 @@ export class ChangeReader {
         const { commitLsn, isSkipped } = this.#changing()
         const tables = message.relationOids
           .map((oid) => this.#shape(oid))
-          .filter((table) => !this.#isCopied(table, commitLsn))
+          .filter(({ name }) => !this.#isCopied(name, commitLsn))
         const { restartIdentity } = message
         return isSkipped || tables.length === 0
           ? null
@@ -138,8 +147,9 @@ export class ChangeReader {
       case 'type':
         this.#types.set(message.oid, message)
         return null
-      case 'origin':
       case 'message':
+        return this.#repair(message)
+      case 'origin':
         return null
       case 'streamStart':
       case 'streamStop':
@@ -166,13 +176,22 @@ export class ChangeReader {
         throw damagedBatch(`a row of ${table.name} comes without its key`)
       }
     }
-    if (isSkipped || this.#isCopied(table, commitLsn)) return null
+    if (isSkipped || this.#isCopied(table.name, commitLsn)) return null
     this.rows += 1
     return { kind, table, old, row, commitLsn }
   }
 
-  #isCopied(table: TableShape, commitLsn: bigint): boolean {
-    return commitLsn < (this.#options.copied?.get(table.name) ?? 0n)
+  #isCopied(table: string, commitLsn: bigint): boolean {
+    return commitLsn < (this.#options.copied?.get(table) ?? 0n)
+  }
+
+  /** It changes nothing that the log would have to bring again, so its transaction counts as empty. */
+  #repair(message: LogicalMessage): RepairChange | null {
+    const request = decodeRequest(message.prefix, message.content)
+    if (request === null || this.#open === null) return null
+    const { commitLsn, isSkipped } = this.#open
+    if (isSkipped || this.#isCopied(request.table, commitLsn)) return null
+    return { kind: 'repair', request, commitLsn }
   }
 
   /** The transaction that a change belongs to. */

@@ -1,4 +1,4 @@
-import { errorCode, HomeportError } from '../../../core/errors.ts'
+import { errorCode, HomeportError, type ExitCode } from '../../../core/errors.ts'
 
 // What the apply side throws. Stops are a HomeportError with one of these codes:
 //   RELAY_FENCED        another relay took over (apply, renew, report)
@@ -7,6 +7,7 @@ import { errorCode, HomeportError } from '../../../core/errors.ts'
 //   PRIMARY_CHANGED     system identifier or timeline are not those of the progress row
 //   NOT_SET_UP          the cloud has no progress row for this slot
 //   SEED_UNFINISHED     the progress row is in state seeding
+//   PROMOTED            the cloud is a primary itself by now (ops promote)
 //   RELAY_STOPPED       the progress row is in state stopped; acquire sets it following again
 //   SCHEMA_MISMATCH     a table of the cloud does not fit what the slot sends; the message lists each difference
 //   TABLE_NOT_PUBLISHED the batch speaks of a table that is not on the list of published tables
@@ -87,6 +88,18 @@ export function fenced(slot: string, holderName: string | null): HomeportError {
   })
 }
 
+/** What every relay of an old primary is told, and every setup that would write over the new one. */
+export function promoted(slot: string, exitCode: ExitCode = 1): HomeportError {
+  return new HomeportError(
+    'PROMOTED',
+    `this cloud was promoted: it is a primary of its own now, and takes nothing from slot ${slot} any more`,
+    {
+      hint: 'ingest with LOCAL_DATABASE_URL set to it; a database that is to follow it: ops setup-replication from there',
+      exitCode,
+    },
+  )
+}
+
 export function damagedBatch(problem: string): HomeportError {
   return new HomeportError('BATCH_DAMAGED', `a batch does not fit together: ${problem}`, {
     hint: 'run ops relay again: it asks the slot for the same transactions once more',
@@ -109,13 +122,17 @@ export function forbidden(fault: DatabaseFault): HomeportError {
   )
 }
 
+/** What a person does about schemas that do not fit: each difference has its statement. */
+export const schemaHint =
+  'run on the cloud what stands behind each, then ops relay again; after an update of Homeport: ops migrate; ops schema diff lists everything'
+
 /** `differences` are whole sentences without a full stop. */
 export function schemaMismatch(differences: readonly string[]): HomeportError {
   return new HomeportError(
     'SCHEMA_MISMATCH',
     `the cloud's tables do not fit what the primary sends:\n${differences.map((one) => `  ${one}`).join('\n')}`,
     {
-      hint: 'ops migrate brings the cloud in step; what was changed by hand on one side, change on the other, or: ops reseed',
+      hint: schemaHint,
     },
   )
 }

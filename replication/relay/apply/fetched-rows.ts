@@ -4,10 +4,13 @@ import { damagedBatch } from './errors.ts'
 import { keyOf } from './key-text.ts'
 import { isComplete, type TableShape } from './table-shape.ts'
 
+/** A table by name, and the columns of its primary key. */
+type KeyedTable = Pick<TableShape, 'name' | 'keyNames'>
+
 /** Rows of the primary that came on request, and the request for those that did not. */
 export class RowSupply {
   readonly #fetched: ReadonlyMap<string, FetchedRow>
-  readonly #wanted = new Map<string, { table: TableShape; keys: Map<string, readonly string[]> }>()
+  readonly #wanted = new Map<string, { table: KeyedTable; keys: Map<string, readonly string[]> }>()
 
   constructor(fetched: readonly FetchedRow[]) {
     this.#fetched = new Map(fetched.map((row) => [nameRow(row.table, row.key), row]))
@@ -45,7 +48,14 @@ export class RowSupply {
     return fill(table, row, fetched.columns, fetched.values)
   }
 
-  #want(table: TableShape, key: readonly string[]): void {
+  /** The primary's row of now; `wanted` when it has to be asked. */
+  whole(table: KeyedTable, key: readonly string[]): FetchedRow | 'wanted' {
+    const fetched = this.#fetched.get(nameRow(table.name, key))
+    if (fetched === undefined) this.#want(table, key)
+    return fetched ?? 'wanted'
+  }
+
+  #want(table: KeyedTable, key: readonly string[]): void {
     let wanted = this.#wanted.get(table.name)
     if (wanted === undefined) {
       wanted = { table, keys: new Map() }

@@ -102,6 +102,11 @@ async function writeChanges({
   }
   for await (const part of batch.parts()) {
     for (const change of reader.read(part)) {
+      // It needs rows of the primary.
+      if (change.kind === 'repair') {
+        sink.isUneven = true
+        return false
+      }
       planner.add(change)
       if (!isUnderWay && planner.runs > 0) await passFirstRun()
       if (!flight.isFull) continue

@@ -2,7 +2,7 @@ import { HomeportError } from '../../../core/errors.ts'
 import { parseLsn } from '../../../core/lsn.ts'
 import type { BatchHeader } from '../batch.ts'
 import type { Lease, Progress } from '../cloud-link.ts'
-import { damagedBatch, fenced, notSetUp } from './errors.ts'
+import { damagedBatch, fenced, notSetUp, promoted } from './errors.ts'
 import type { FlightRow } from './flight.ts'
 
 /** The progress row, locked until the end of the transaction. */
@@ -59,7 +59,7 @@ export type ChainVerdict =
 /**
  * Whether a batch may be applied, and from where on.
  *
- * @throws HomeportError RELAY_FENCED, PRIMARY_CHANGED, SEED_UNFINISHED, RELAY_STOPPED, RELAY_GAP, NOT_SET_UP.
+ * @throws HomeportError PROMOTED, RELAY_FENCED, PRIMARY_CHANGED, SEED_UNFINISHED, RELAY_STOPPED, RELAY_GAP, NOT_SET_UP.
  */
 export function judgeChain(
   locked: LockedProgress | null,
@@ -71,6 +71,7 @@ export function judgeChain(
   }
   if (locked === null) throw notSetUp(lease.slot)
   const { progress, holder, holderName } = locked
+  if (progress.state === 'promoted') throw promoted(lease.slot)
   if (progress.epoch !== lease.epoch || holder !== lease.holder) throw fenced(lease.slot, holderName)
   judgePrimary(progress, batch)
   judgeState(progress)

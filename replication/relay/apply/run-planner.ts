@@ -1,5 +1,5 @@
 import type { Tuple } from '../../pgoutput/messages.ts'
-import type { Change, RowChange, TruncateChange } from './change-reader.ts'
+import type { RowChange, TruncateChange } from './change-reader.ts'
 import { InsertRuns, type Insert } from './insert-runs.ts'
 import { RowRun, suitsRun, type RowRunLimits } from './row-run.ts'
 import type { TableShape } from './table-shape.ts'
@@ -50,7 +50,7 @@ export class RunPlanner {
     this.#inserts = new InsertRuns(limits)
   }
 
-  add(change: Change): void {
+  add(change: RowChange | TruncateChange): void {
     if (change.kind === 'truncate') {
       this.end()
       this.#sink.truncate(change)

@@ -1,3 +1,4 @@
+import { addColumn, changeType, plainName } from '../../schema-difference.ts'
 import type { CloudTable } from '../cloud-link.ts'
 import type { RelationColumn } from '../../pgoutput/messages.ts'
 import type { TableShape } from './table-shape.ts'
@@ -96,7 +97,7 @@ export function unnamedTypes(differences: readonly SchemaDifference[]): Relation
   )
 }
 
-/** One sentence for a person; `nameOf` names a type of Postgres itself. */
+/** One sentence for a person, with the statement that ends it in the cloud; `nameOf` names a type of Postgres itself. */
 export function describeDifference(
   difference: SchemaDifference,
   nameOf: (column: RelationColumn) => string,
@@ -104,22 +105,26 @@ export function describeDifference(
   const { table } = difference
   switch (difference.kind) {
     case 'table missing':
-      return `the cloud has no table ${table}`
+      return `the cloud has no table ${table}: ops schema diff says how it gets it`
     case 'key missing':
-      return `the cloud's ${table} has no unique key of ${difference.key.join(', ')}`
+      return `the cloud's ${table} has no unique key of ${difference.key.join(', ')}: create unique index on ${table} (${difference.key.map(plainName).join(', ')})`
     case 'column missing': {
       const type = difference.typeName ?? nameOf(difference.column)
-      return `the cloud's ${table} has no column ${difference.column.name} (${type} on the primary)`
+      const column = { column: difference.column.name, type, notNull: false, default: null }
+      return `the cloud's ${table} has no column ${column.column} (${type} on the primary): ${addColumn(table, column)}`
     }
     case 'other type': {
       const type = difference.typeName ?? nameOf(difference.column)
-      return `${table}.${difference.column.name} is ${type} on the primary and ${difference.cloud.type} in the cloud`
+      const { name } = difference.column
+      return `${table}.${name} is ${type} on the primary and ${difference.cloud.type} in the cloud: ${changeType(table, name, type)}`
     }
-    case 'generated':
-      return `${table}.${difference.column.name} is sent by the primary, and generated in the cloud`
+    case 'generated': {
+      const { name } = difference.column
+      return `${table}.${name} is sent by the primary, and generated in the cloud: alter table ${table} alter column ${plainName(name)} drop expression`
+    }
     case 'needs a value': {
       const { name, type } = difference.cloud
-      return `${table}.${name} (${type}) exists in the cloud only, and needs a value`
+      return `${table}.${name} (${type}) exists in the cloud only, and needs a value: alter table ${table} alter column ${plainName(name)} drop not null`
     }
   }
 }

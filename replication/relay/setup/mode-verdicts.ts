@@ -6,7 +6,7 @@ export interface Modes {
   /** the native subscription of this cloud; null when there is none */
   subscription: object | null
   /** every relay the cloud has a record of */
-  states: readonly Pick<RelayState, 'slot'>[]
+  states: readonly Pick<RelayState, 'slot' | 'state'>[]
   /** the slot of this cloud */
   slot: string
 }
@@ -23,25 +23,33 @@ export function judgeModes({ subscription, states, slot }: Modes): Finding[] {
       `${tearDown}, empty the tables on the cloud, then ops setup-replication --mode relay`,
     )
   }
-  return [...findings, ...judgeForeignStates(states, slot)]
+  return [...findings, ...judgeStates(states, slot)]
 }
 
 /** And a native subscription beside a relay. */
 export function judgeRelayPresent({ states, slot }: Omit<Modes, 'subscription'>): Finding[] {
   const { findings, complain } = complaints('cloud')
-  if (states.some((state) => state.slot === slot)) {
+  if (states.some((state) => state.slot === slot && state.state !== 'promoted')) {
     complain(
       'RELAY_PRESENT',
       `the relay fills this cloud, through the slot ${slot}`,
       `ops setup-replication --mode relay; or, to change over: ${tearDown}, and empty the tables on the cloud`,
     )
   }
-  return [...findings, ...judgeForeignStates(states, slot)]
+  return [...findings, ...judgeStates(states, slot)]
 }
 
-/** The record of another slot came here with a copy of another cloud's database. */
-function judgeForeignStates(states: Modes['states'], slot: string): Finding[] {
+/** A cloud that is a primary by now; and the record of another slot, which came here with a copy of another cloud's database. */
+function judgeStates(states: Modes['states'], slot: string): Finding[] {
   const { findings, complain } = complaints('cloud')
+  if (states.some((state) => state.slot === slot && state.state === 'promoted')) {
+    complain(
+      'PROMOTED',
+      "this cloud was promoted: it is a primary of its own, and its rows are nobody's copy",
+      `put it into LOCAL_DATABASE_URL; if it is to follow after all: ${tearDown}, and a new, empty database there`,
+    )
+    return findings
+  }
   const foreign = states.filter((state) => state.slot !== slot).map((state) => state.slot)
   if (foreign.length > 0) {
     complain(

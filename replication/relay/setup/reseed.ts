@@ -7,6 +7,7 @@ import { withServers, type Server } from '../../servers.ts'
 import { readSlots, type SlotFacts } from '../../slot.ts'
 import { readSubscription } from '../../subscription.ts'
 import type { VectorIndexReport } from '../../vector-index.ts'
+import { promoted } from '../apply/errors.ts'
 import { readRelayState, type RelayState } from '../relay-state.ts'
 import type { SystemIdentity } from '../replication-session.ts'
 import type { SeedWork } from '../seed/run-seed.ts'
@@ -47,7 +48,7 @@ export interface ReseedReport {
  * slot that was lost, a cloud that was restored to an older state and a primary that was restored or
  * replaced. Some: from a snapshot of now; the stream goes on where the cloud is.
  *
- * @throws HomeportError USAGE, NOT_SET_UP, exit 2; RELAY_HELD while a relay runs; SLOT_LOST, PRIMARY_CHANGED
+ * @throws HomeportError USAGE, NOT_SET_UP, PROMOTED, exit 2; RELAY_HELD while a relay runs; SLOT_LOST, PRIMARY_CHANGED
  * and SEED_UNFINISHED when only a copy of everything helps; else what runSeed throws.
  */
 export async function reseed(options: ReseedOptions): Promise<ReseedReport> {
@@ -93,6 +94,7 @@ export function chooseTables(names: readonly string[]): readonly PublishedTable[
 
 async function readSetUpState(cloud: Server): Promise<RelayState> {
   const state = await readRelayState(cloud.pool)
+  if (state?.state === 'promoted') throw promoted(state.slot, 2)
   if (state !== null) return state
   const native = (await readSubscription(cloud.pool)) !== null
   throw new HomeportError(

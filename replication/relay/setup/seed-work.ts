@@ -30,6 +30,8 @@ export function decideSeed(situation: SeedSituation): SeedDecision {
     if (slot?.active === true) return { work: null, findings: [slotHeld(situation)] }
     return { work: { kind: 'start', dropSlot: slot !== null, empty: [] }, findings: [] }
   }
+  // What is in the way then is said elsewhere.
+  if (state.state === 'promoted') return { work: null, findings: [] }
   const changed = judgeIdentity(situation.primary, state)
   if (changed !== null) {
     const { code, message, hint = 'ops reseed' } = changed
@@ -68,6 +70,6 @@ function slotHeld({ slotName, slot, primary }: SeedSituation): Finding {
 /** The tables that a copy fills and that must be empty before, because nobody but us has a right to fill them. */
 export function tablesToBeEmpty(situation: SeedSituation): readonly string[] {
   if (situation.state === null) return situation.tables
-  if (situation.state.state === 'seeding') return []
+  if (situation.state.state === 'seeding' || situation.state.state === 'promoted') return []
   return situation.tables.filter((table) => situation.state?.ranges.tables.includes(table) !== true)
 }

@@ -22,7 +22,6 @@ export const relayTables = [
   'relay_parts',
   'relay_conflicts',
   'relay_quarantine',
-  'repair_journal',
 ] as const
 
 const names = { RELAY_DATABASE_URL: "relay's role", GATEWAY_DATABASE_URL: "gateway's role" } as const
@@ -57,8 +56,8 @@ export interface WriteRolePlanInput {
  */
 export function planWriteRole(input: WriteRolePlanInput): Step[] {
   const { role, cloud } = input
-  const own = role.setting === 'GATEWAY_DATABASE_URL' ? [...relayTables, 'gateway_keys'] : relayTables
-  const tables = [...input.tables, ...own]
+  const own = role.setting === 'GATEWAY_DATABASE_URL' ? ['gateway_keys'] : []
+  const tables = [...input.tables, ...relayTables, 'repair_journal', ...own]
   return [
     ...planCloudRole({
       role: role.credentials.role,

@@ -104,6 +104,11 @@ export class Assembler {
     }
   }
 
+  /** Whether a transaction that has been committed is arriving. */
+  get isInTransaction(): boolean {
+    return this.#plain !== null
+  }
+
   /** Forgets what is open and removes its files. */
   async discard(): Promise<void> {
     const open = [...this.#streamed.values(), ...(this.#plain === null ? [] : [this.#plain.transaction])]

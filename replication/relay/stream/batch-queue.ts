@@ -41,6 +41,11 @@ export class BatchQueue {
     return this.#endLsn
   }
 
+  /** Where the first transaction that waits ends; null when none does. */
+  get nextEndLsn(): bigint | null {
+    return this.#waiting[0]?.endLsn ?? null
+  }
+
   /** Of transactions that wait, in memory and on disk. */
   get waitingBytes(): number {
     return this.#waitingBytes
@@ -61,9 +66,9 @@ export class BatchQueue {
     this.#waitingBytes += sizeOf(transaction)
   }
 
-  /** The next whole transactions within the limits, at least one; null when none waits. */
-  take(limits: BatchLimits): Batch | null {
-    const transactions = this.#takeTransactions(limits)
+  /** The next whole transactions within the limits, at least one; null when none waits that ended at `lastLsn` or before. */
+  take(limits: BatchLimits, lastLsn: bigint | null = null): Batch | null {
+    const transactions = this.#takeTransactions(limits, lastLsn)
     const last = transactions.at(-1)
     if (last === undefined) return null
     return this.#handOut(transactions, last.endLsn, limits.partBytes)
@@ -89,7 +94,7 @@ export class BatchQueue {
     await Promise.all(waiting.map((transaction) => transaction.frames.release()))
   }
 
-  #takeTransactions(limits: BatchLimits): Transaction[] {
+  #takeTransactions(limits: BatchLimits, lastLsn: bigint | null): Transaction[] {
     let count = 0
     let rows = 0
     let segments = 0
@@ -97,6 +102,7 @@ export class BatchQueue {
     const maxBytes = Math.min(limits.maxBytes, maxBatchBytes)
     const maxSegments = limits.maxSegments ?? Infinity
     for (const next of this.#waiting) {
+      if (lastLsn !== null && next.endLsn > lastLsn) break
       rows += next.rows
       segments += next.segmentRows
       bytes += next.frames.bytes

@@ -37,6 +37,8 @@ export interface BatchLimits {
   maxSegments?: number
   /** in which it is read (default 8 MiB): until the first is made, who writes it has nothing to do */
   partBytes?: number
+  /** Only transactions that ended there or before, and nothing that merely leads on; asked at every look. Null is no limit. */
+  limit?: () => bigint | null
 }
 
 /** Who and where the stream comes from. */
@@ -65,6 +67,10 @@ export interface ReplicationStream {
    * @throws HomeportError ACKNOWLEDGED_TOO_FAR for a position that no batch has led to.
    */
   ackDurable(endLsn: string): void
+  /** Looks again at what may be taken: the limit has changed. */
+  look(): void
+  /** Whether everything that ended there or before has come, and nothing of it waits. */
+  hasHandedOut(lsn: bigint): boolean
   /** how far the primary has sent */
   readonly receivedLsn: string
   readonly ackedLsn: string

@@ -28,6 +28,8 @@ export interface SlotStreamOptions {
 }
 
 const maxTransactionBytes = 8 * 1024 * 1024
+/** While a fence stands, whoever waits looks again so often: it may end by itself. */
+const fencedLookMs = 50
 
 /** A stream that runs: what arrives is assembled and queued, and the socket waits when too much is. */
 export class SlotStream implements ReplicationStream {
@@ -103,8 +105,10 @@ export class SlotStream implements ReplicationStream {
     for (;;) {
       if (this.#failure !== null) throw this.#failure.error
       if (this.#options.signal.aborted || this.#hasEnded) return null
-      const idleMs = this.#idleDelayMs()
-      const batch = this.#queue.take(limits) ?? (idleMs === 0 ? this.#queue.advance(this.#sentLsn) : null)
+      const limit = limits.limit?.() ?? null
+      const idleMs = limit === null ? this.#idleDelayMs() : fencedLookMs
+      const leadsOn = limit === null && idleMs === 0
+      const batch = this.#queue.take(limits, limit) ?? (leadsOn ? this.#queue.advance(this.#sentLsn) : null)
       if (batch !== null) {
         this.#lastBatchAtMs = performance.now()
         this.#bound()
@@ -112,6 +116,17 @@ export class SlotStream implements ReplicationStream {
       }
       await this.#change(idleMs)
     }
+  }
+
+  look(): void {
+    this.#wake()
+  }
+
+  hasHandedOut(lsn: bigint): boolean {
+    const next = this.#queue.nextEndLsn
+    // Transactions come in the order of their commits, and the server says how far it has looked for them.
+    if (next !== null) return next > lsn
+    return this.#sentLsn >= lsn && !this.#assembler.isInTransaction
   }
 
   ackDurable(endLsn: string): void {

@@ -16,6 +16,7 @@ export async function captionsInProcess(
   const notes: string[] = []
   const out: Output = {
     result: () => undefined,
+    screen: () => undefined,
     note: (text) => notes.push(text),
     progress: () => undefined,
   }

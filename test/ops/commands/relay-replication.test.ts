@@ -102,7 +102,7 @@ t.test('set up, watched, stopped, damaged and torn down', async (t) => {
     exitCode: 3,
     stdout: /segments +match, quarantine[\s\S]*✗ cloud: the cloud refused 1 row of segments/,
   })
-  t.match(await run('status'), { stdout: /1 of segments in quarantine[\s\S]*ops reseed segments/ })
+  t.match(await run('status'), { stdout: /1 of segments in quarantine[\s\S]*ops repair segments --apply/ })
   t.match((await json(settings, 'monitor', '--once')).value['findings'], [
     { code: 'QUARANTINED', table: 'segments' },
     { code: 'DRIFT', table: 'lexicon' },

@@ -106,7 +106,15 @@ t.test('when a server does not answer or a setting is wrong', async (t) => {
 })
 
 t.test('every command has help with examples', async (t) => {
-  const words = ['migrate', 'setup-replication', 'teardown-replication', 'monitor', 'status', 'index']
+  const words = [
+    'migrate',
+    'schema',
+    'setup-replication',
+    'teardown-replication',
+    'monitor',
+    'status',
+    'index',
+  ]
   for (const word of words) {
     const help = await ops({}, word, '--help')
     t.match(help, { exitCode: 0, stdout: /Examples:\n +\$ ops / }, word)

@@ -32,6 +32,12 @@ class ScriptedStream {
     this.#wake()
   }
 
+  look(): void {}
+
+  hasHandedOut(): boolean {
+    return true
+  }
+
   async nextBatch(): Promise<Batch | null> {
     while (this.#waiting.length === 0 && !this.#isEnded) {
       await new Promise<void>((resolve) => (this.#wake = resolve))

@@ -3,7 +3,7 @@ import { publishedTables } from '../../../core/published-tables.ts'
 import { judgeFindings, type TableFindings } from '../../../replication/verify/findings.ts'
 import { nextChunkRows, shouldPause, Throttle } from '../../../replication/verify/pace.ts'
 import { isWhole, tablesOfTier } from '../../../replication/verify/tier.ts'
-import { measure } from '../../../replication/verify/verify-exact.ts'
+import { measure } from '../../../replication/verify/progress.ts'
 
 t.test('a chunk grows and shrinks towards its time, by four times at most', async (t) => {
   const next = (rows: number, elapsedMs: number) => nextChunkRows({ rows, elapsedMs, targetMs: 500 })

@@ -52,7 +52,7 @@ export function choosePlants(seed: number): Plant[] {
     },
     {
       name: 'the last bit of a basis',
-      sql: `update model_terms set basis = '[1,2,3.001953125]' where term = ${basis}`,
+      sql: `update model_terms set basis = '[1,2,3.001953125]' where model_id = 1 and term = ${basis}`,
       ...changed('model_terms', [1, basis], 'basis'),
     },
     {
@@ -87,19 +87,19 @@ export function choosePlants(seed: number): Plant[] {
     },
     {
       name: 'the first row is gone',
-      sql: 'delete from model_terms where term = 0',
+      sql: 'delete from model_terms where model_id = 1 and term = 0',
       table: 'model_terms',
       difference: ['missing', '1', '0'],
     },
     {
       name: 'the last row is gone',
-      sql: `delete from model_terms where term = ${content.terms - 1}`,
+      sql: `delete from model_terms where model_id = 1 and term = ${content.terms - 1}`,
       table: 'model_terms',
       difference: ['missing', '1', String(content.terms - 1)],
     },
     {
       name: 'a row is gone',
-      sql: `delete from model_terms where term = ${lost}`,
+      sql: `delete from model_terms where model_id = 1 and term = ${lost}`,
       table: 'model_terms',
       difference: ['missing', '1', String(lost)],
     },

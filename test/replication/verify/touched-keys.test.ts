@@ -108,3 +108,48 @@ t.test('other schemas and tables are nothing to it', async (t) => {
     touched.take(message)
   t.notOk(touched.isTouched('lexicon', ['1'], 9n))
 })
+
+t.test(
+  'the keys that were touched before a position, and whether the first change found the row there',
+  async (t) => {
+    const update = (old: Tuple | null, row: Tuple): PgoutputMessage => ({
+      type: 'update',
+      xid: null,
+      relationOid: 2,
+      old,
+      oldKind: old === null ? null : 'key',
+      new: row,
+    })
+    const remove = (row: Tuple): PgoutputMessage => ({
+      type: 'delete',
+      xid: null,
+      relationOid: 2,
+      oldKind: 'key',
+      old: row,
+    })
+    const touched = listen([
+      begin(100n),
+      insert(2, tuple('1', '1')),
+      update(null, tuple('2', '1')),
+      update(tuple('3', null), tuple('4', '1')),
+      update(tuple('5', null), tuple('5', '1')),
+      remove(tuple('6', null)),
+      commit(100n),
+      begin(200n),
+      remove(tuple('1', null)),
+      insert(2, tuple('6', '1')),
+      insert(2, tuple('7', '1')),
+      commit(200n),
+    ])
+    const existed = (until: bigint): string =>
+      touched
+        .keysBefore('lexicon', until)
+        .map(({ key, existed }) => `${key.join()}${existed ? '+' : '-'}`)
+        .sort()
+        .join(' ')
+    t.equal(existed(200n), '1- 2+ 3+ 4- 5+ 6+')
+    t.equal(existed(201n), '1- 2+ 3+ 4- 5+ 6+ 7-')
+    t.equal(existed(100n), '')
+    t.strictSame(touched.keysBefore('sources', 300n), [])
+  },
+)

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { publishedTables } from '../../../../core/published-tables.ts'
 import type { RelationMessage, Tuple } from '../../../../replication/pgoutput/messages.ts'
-import type { Change, RowChange } from '../../../../replication/relay/apply/change-reader.ts'
+import type { RowChange, TruncateChange } from '../../../../replication/relay/apply/change-reader.ts'
 import { RowRun } from '../../../../replication/relay/apply/row-run.ts'
 import { RunPlanner, type RunSink } from '../../../../replication/relay/apply/run-planner.ts'
 import { TableShape } from '../../../../replication/relay/apply/table-shape.ts'
@@ -59,7 +59,7 @@ function each(kind: RowChange['kind'], count: number, { from = 1, of = binary, s
 }
 
 /** What a plan does, as words. */
-function plan(changes: readonly Change[], isLenient?: (change: RowChange) => boolean): string {
+function plan(changes: readonly (RowChange | TruncateChange)[], isLenient?: (change: RowChange) => boolean): string {
   const done: string[] = []
   let rows = 0
   const sink: RunSink = {
@@ -94,7 +94,7 @@ t.test('runs keep their order', async (t) => {
     plan([insert, change('delete', lexicon), change('delete', lexicon)]),
     'insert lexicon, delete lexicon, delete lexicon',
   )
-  const truncate: Change = {
+  const truncate: TruncateChange = {
     kind: 'truncate',
     tables: [lexicon, collection],
     restartIdentity: false,
@@ -111,7 +111,7 @@ t.test(
   async (t) => {
     const source = [change('insert', shape('sources')), ...times(2, change('insert', shape('segments')))]
     const vectors = times(2, change('insert', shape('embeddings')))
-    const named = (changes: readonly Change[]): string[] => {
+    const named = (changes: readonly (RowChange | TruncateChange)[]): string[] => {
       const tables: string[] = []
       const nothing = (): void => undefined
       const planner = new RunPlanner(

@@ -7,17 +7,17 @@ const cases: readonly { name: string; home?: string; cloud?: string; says: RegEx
   {
     name: 'a column that only the primary has',
     home: `alter table lexicon add column note text default 'x'`,
-    says: /the cloud's lexicon has no column note \(text on the primary\)/,
+    says: /the cloud's lexicon has no column note \(text on the primary\): alter table lexicon add column note text$/m,
   },
   {
     name: 'a column that was renamed in the cloud',
     cloud: 'alter table lexicon rename column documents to papers',
-    says: /has no column documents \(integer on the primary\)\n.*lexicon\.papers \(integer\) exists in the cloud only, and needs a value/,
+    says: /has no column documents \(integer on the primary\): alter table lexicon add column documents integer\n.*lexicon\.papers \(integer\) exists in the cloud only, and needs a value: alter .* papers drop not null/,
   },
   {
     name: 'a column of another type',
     cloud: 'alter table lexicon alter column documents type bigint',
-    says: /lexicon\.documents is integer on the primary and bigint in the cloud/,
+    says: /lexicon\.documents is integer on the primary and bigint in the cloud: alter table lexicon alter column documents type integer/,
   },
   {
     name: 'a column of another type whose bytes would fit',

@@ -1,0 +1,3 @@
+select table_name as "table", verdict, row_count::text as "rows", checked_at as "checkedAt", full_at as "fullAt"
+from verifications
+order by table_name;

@@ -1,0 +1,2 @@
+-- With its triggers.
+drop function if exists public.homeport_fence() cascade;

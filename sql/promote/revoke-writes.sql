@@ -1,0 +1,1 @@
+revoke insert, update, delete, truncate on table {{tables}} from {{role}};

@@ -1,0 +1,1 @@
+alter table public.{{table}} replica identity using index {{index}};

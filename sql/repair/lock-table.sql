@@ -1,0 +1,1 @@
+lock table public.{{table}} in share row exclusive mode;

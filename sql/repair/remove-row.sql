@@ -1,0 +1,1 @@
+delete from public.{{table}} t where {{match}};

@@ -1,0 +1,222 @@
+import { statfsSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { publishedTables } from '../../core/published-tables.ts'
+import { waitForCloud } from '../../replication/heartbeat.ts'
+import { readTableFacts } from '../../replication/table-facts.ts'
+import { IncrementalVerifier } from '../../replication/verify/incremental.ts'
+import type { Pace } from '../../replication/verify/pace.ts'
+import { buildHashSql } from '../../replication/verify/row-hash.ts'
+import { verifyExact } from '../../replication/verify/verify-exact.ts'
+import { median, percentile } from './relay-corpus.ts'
+import type { BenchOptions, BenchResult } from './run.ts'
+import { VerifyBench } from './verify-servers.ts'
+
+type Note = BenchOptions['note']
+
+const tables = publishedTables.filter(({ name }) => name === 'embeddings')
+const rounds = 3
+const neededBytes = 20 * 2 ** 30
+
+/**
+ * Exact verification of one large table of vectors, on two durable servers of this machine, beside what it is measured by:
+ * a plain read of the same columns, and the comparison that one would write by hand.
+ *
+ *   npm run bench -- verify                  a million rows, or 300,000 where the disk is small
+ *   npm run bench -- verify --rows 50000     a look whether it runs
+ */
+export async function run({ note, args = [] }: BenchOptions): Promise<BenchResult> {
+  const bench = new VerifyBench(chooseRows(args))
+  try {
+    await bench.open(note)
+    const full = await compareFull(bench, note)
+    const parts = [
+      full.result,
+      await compareDrill(bench, full.seconds, note),
+      await compareIncremental(bench, note),
+      await compareWriters(bench, note),
+    ]
+    return {
+      figures: Object.assign(
+        { rows: bench.rows },
+        ...parts.map((part) => part.figures),
+      ) as BenchResult['figures'],
+      ratios: Object.assign({}, ...parts.map((part) => part.ratios)) as BenchResult['ratios'],
+    }
+  } finally {
+    await bench.close()
+  }
+}
+
+function chooseRows(args: readonly string[]): number {
+  const place = args.indexOf('--rows')
+  if (place >= 0) return Number(args[place + 1])
+  const { bavail, bsize } = statfsSync(tmpdir())
+  return bavail * bsize > neededBytes ? 1_000_000 : 300_000
+}
+
+async function verifySeconds(bench: VerifyBench, pace: Pace, expected: 'match' | 'drift'): Promise<number> {
+  const { primary, cloud, replicationUrl } = bench
+  const startedAt = performance.now()
+  const [result] = await verifyExact({ primary, cloud, replicationUrl, tables, pace, record: false })
+  if (result?.verdict !== expected) throw new Error(`${result?.verdict} instead of ${expected}`)
+  return (performance.now() - startedAt) / 1000
+}
+
+/** Read, naive way and verification in turns, each on both servers at once; ratios are of the same round. */
+async function compareFull(
+  bench: VerifyBench,
+  note: Note,
+): Promise<{ result: BenchResult; seconds: number }> {
+  const table = tables[0]
+  const facts =
+    table === undefined ? undefined : (await readTableFacts(bench.primary, tables)).get(table.name)
+  if (table === undefined || facts === undefined) throw new Error('there are no embeddings')
+  const { values } = buildHashSql(table, facts, true)
+  const lengths = table.columns.map((_, place) => `octet_length(s.c${place})`).join(' + ')
+  // Every column in its wire form, one after the other as they lie on disk; jit and workers as in a verification.
+  const read = `begin; set local jit = off; set local max_parallel_workers_per_gather = 0;
+    select sum(${lengths}) from (select ${values.sql} from embeddings t offset 0) s; commit`
+  const naive = `select md5(string_agg(md5(t::text), '' order by segment_id)) from embeddings t`
+  await bench.onBoth(read)
+  const reads: number[] = []
+  const naives: number[] = []
+  const verifies: number[] = []
+  const fulls: number[] = []
+  for (let round = 0; round < rounds; round += 1) {
+    reads.push(bench.rows / (await bench.onBoth(read)))
+    verifies.push(bench.rows / (await verifySeconds(bench, 'default', 'match')))
+    fulls.push(bench.rows / (await verifySeconds(bench, 'full', 'match')))
+    naives.push(bench.rows / (await bench.onBoth(naive)))
+    const [a, b, c, d] = [reads, verifies, fulls, naives].map((values) => Math.round(values.at(-1) ?? NaN))
+    note(`rows/s on each side: plain read ${a}, verify ${b} (pace full ${c}), naive ${d}`)
+  }
+  const ratios = (others: readonly number[]): number =>
+    median(verifies.map((rate, round) => rate / (others[round] ?? NaN)))
+  return {
+    seconds: bench.rows / median(verifies),
+    result: {
+      figures: {
+        readRowsPerSecond: median(reads),
+        verifyRowsPerSecond: median(verifies),
+        verifyFullPaceRowsPerSecond: median(fulls),
+        naiveRowsPerSecond: median(naives),
+      },
+      ratios: { vsRead: ratios(reads), vsNaive: ratios(naives) },
+    },
+  }
+}
+
+/** Ten rows anywhere that are not what they should be: found, named, and proven. */
+async function compareDrill(bench: VerifyBench, seconds: number, note: Note): Promise<BenchResult> {
+  const times: number[] = []
+  for (let round = 0; round < rounds; round += 1) {
+    const ids = Array.from({ length: 10 }, (_, place) => 1 + Math.floor(((place + 0.37) * bench.rows) / 10))
+    const shift = async (by: number): Promise<void> => {
+      await bench.cloud.query(
+        'update embeddings set change_seq = change_seq + $2 where segment_id = any ($1)',
+        [ids, by],
+      )
+    }
+    await shift(1)
+    times.push(await verifySeconds(bench, 'default', 'drift'))
+    await shift(-1)
+  }
+  note(`ten wrong rows found in ${median(times).toFixed(1)} s`)
+  return { figures: { drillSeconds: median(times) }, ratios: { drillVsFull: median(times) / seconds } }
+}
+
+/** After a thousand changes that lie anywhere. */
+async function compareIncremental(bench: VerifyBench, note: Note): Promise<BenchResult> {
+  const { primary, cloud, replicationUrl } = bench
+  const verifier = new IncrementalVerifier({ primary, cloud, replicationUrl, tables, record: false })
+  const time = async (full: boolean): Promise<number> => {
+    const startedAt = performance.now()
+    const [result] = await verifier.verify({ full })
+    if (result?.verdict !== 'match' || result.isFull !== full) {
+      throw new Error(`${result?.verdict}, full: ${result?.isFull}`)
+    }
+    return (performance.now() - startedAt) / 1000
+  }
+  const ratios: number[] = []
+  const seconds: number[] = []
+  try {
+    for (let round = 0; round < rounds; round += 1) {
+      const full = await time(true)
+      await primary.query(
+        `update embeddings set change_seq = change_seq + 1
+         where segment_id in (select 1 + floor(random() * $1)::bigint from generate_series(1, 1000))`,
+        [bench.rows],
+      )
+      await waitForCloud({ primary, cloud })
+      seconds.push(await time(false))
+      ratios.push((seconds.at(-1) ?? NaN) / full)
+      note(`in full ${full.toFixed(1)} s, after 1,000 changes ${seconds.at(-1)?.toFixed(2)} s`)
+    }
+  } finally {
+    await verifier.close()
+  }
+  return {
+    figures: { incrementalSeconds: median(seconds) },
+    ratios: { incrementalVsFull: median(ratios) },
+  }
+}
+
+const writesPerSecond = 200
+const writerSeconds = 15
+
+/** Small updates at a steady pace, with and without a verification at its default pace beside them. */
+async function compareWriters(bench: VerifyBench, note: Note): Promise<BenchResult> {
+  const alone: number[] = []
+  const beside: number[] = []
+  await writeSteadily(bench, 3)
+  for (let round = 0; round < rounds; round += 1) {
+    alone.push(percentile(await writeSteadily(bench, writerSeconds), 0.99))
+    const stop = new AbortController()
+    const verifying = verifyUntil(bench, stop.signal)
+    beside.push(percentile(await writeSteadily(bench, writerSeconds), 0.99))
+    stop.abort()
+    await verifying
+    note(
+      `writer p99 ${alone.at(-1)?.toFixed(1)} ms alone, ${beside.at(-1)?.toFixed(1)} ms beside verification`,
+    )
+  }
+  return {
+    figures: { writerAloneP99Ms: median(alone), writerBesideP99Ms: median(beside) },
+    ratios: { writerP99: median(beside) / median(alone) },
+  }
+}
+
+async function verifyUntil(bench: VerifyBench, signal: AbortSignal): Promise<void> {
+  const { primary, cloud, replicationUrl } = bench
+  while (!signal.aborted) {
+    await verifyExact({ primary, cloud, replicationUrl, tables, record: false, signal }).catch(
+      (error: unknown) => {
+        if (!signal.aborted) throw error
+      },
+    )
+  }
+}
+
+/** Milliseconds each update took, from its sending to the answer. */
+async function writeSteadily(bench: VerifyBench, seconds: number): Promise<number[]> {
+  const db = await bench.primary.connect()
+  const times: number[] = []
+  const startedAt = performance.now()
+  try {
+    for (let n = 0; n < seconds * writesPerSecond; n += 1) {
+      const dueAt = startedAt + (1000 * n) / writesPerSecond
+      const waitMs = dueAt - performance.now()
+      if (waitMs > 0) await new Promise((go) => setTimeout(go, waitMs))
+      const sentAt = performance.now()
+      await db.query({
+        name: 'bench update',
+        text: 'update lexicon set documents = documents + 1 where term = $1',
+        values: [1 + (n % 1000)],
+      })
+      times.push(performance.now() - sentAt)
+    }
+  } finally {
+    db.release()
+  }
+  return times
+}
