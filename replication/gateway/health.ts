@@ -63,7 +63,9 @@ function problemsOf(relay: RelayFacts): string[] {
     ...(relay.state === 'stopped'
       ? [`the relay of ${relay.slot} stopped: ${relay.stopCode ?? 'it did not say why'}`]
       : []),
-    ...(relay.state === 'promoted' ? ['this cloud was promoted: it is a primary, and takes nothing here'] : []),
+    ...(relay.state === 'promoted'
+      ? ['this cloud was promoted: it is a primary, and takes nothing here']
+      : []),
     ...(relay.state === 'seeding' ? [`the first copy of ${relay.slot} is not done`] : []),
     ...(relay.state === 'following' && !relay.isHeld
       ? [`no relay of ${relay.slot} has reported lately`]

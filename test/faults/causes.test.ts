@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap'
-import { meet, type Cause, type Said } from './causes/cause.ts'
+import { meet, type Cause, type Said } from './causes/support.ts'
 import { causesFromFacts } from './causes/from-facts.ts'
 import { nativeCauses } from './causes/native.ts'
 import { relayCauses } from './causes/relay.ts'

@@ -3,7 +3,7 @@ import type { ReplicationHealth } from '../../../replication/health.ts'
 import { judgeDisk, judgeForecast, judgeHeartbeat } from '../../../replication/monitor/verdicts.ts'
 import type { ServerFacts } from '../../../replication/server-facts.ts'
 import { judgeServer } from '../../../replication/server-verdicts.ts'
-import type { Cause } from './cause.ts'
+import type { Cause } from './support.ts'
 
 const gib = 1024 ** 3
 

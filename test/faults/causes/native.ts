@@ -5,7 +5,7 @@ import { createReplication, insertTalk, plant } from '../../replication/support.
 import { until } from '../../support/api.ts'
 import { passFence } from '../../support/oracles/equality.ts'
 import { ops } from '../../ops/commands/support.ts'
-import type { Cause } from './cause.ts'
+import type { Cause } from './support.ts'
 
 /** What goes wrong under a subscription: settings of it, changes by hand, content. */
 export async function nativeCauses(t: Test): Promise<Cause[]> {

@@ -5,7 +5,7 @@ import { plant } from '../../replication/support.ts'
 import { until } from '../../support/api.ts'
 import { createRelayPair } from '../../support/relay-pair.ts'
 import { startTransactionPooler } from '../../support/transaction-pooler.ts'
-import { runInTime, type Cause } from './cause.ts'
+import { runInTime, type Cause } from './support.ts'
 
 /** What stops a relay, or keeps it from starting. */
 export async function relayCauses(t: Test): Promise<Cause[]> {

@@ -3,7 +3,7 @@ import { migrate } from '../../../core/migrate.ts'
 import { createPair, withRole } from '../../replication/support.ts'
 import { privateCluster } from '../../support/clusters.ts'
 import { queryRows } from '../../support/databases.ts'
-import type { Cause } from './cause.ts'
+import type { Cause } from './support.ts'
 
 /** What is wrong with a whole server; on one of its own. */
 export async function serverCauses(t: Test): Promise<Cause[]> {

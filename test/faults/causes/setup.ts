@@ -3,7 +3,7 @@ import { choosePort } from '../../../ops/local/ports.ts'
 import { createPair, withRole } from '../../replication/support.ts'
 import { queryRows, uniqueName } from '../../support/databases.ts'
 import { testClusters } from '../../support/clusters.ts'
-import type { Cause } from './cause.ts'
+import type { Cause } from './support.ts'
 
 /** What is wrong before anything replicates: addresses, roles, databases. */
 export async function setupCauses(t: Test): Promise<Cause[]> {

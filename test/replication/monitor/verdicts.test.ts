@@ -194,9 +194,7 @@ t.test('many tables that could not be compared are one finding', async (t) => {
 t.test('drift lasts until the table is proven to be the same', async (t) => {
   const drift: Alert = { ...failing, code: 'DRIFT', table: 'sources', id: 'x', since: '', until: null }
   const codes = (verdict: 'match' | 'undetermined', name: string): string[] =>
-    judgeContent({ tables: [compared(name, verdict)], findings: [] }, [drift]).map(
-      ({ code }) => code,
-    )
+    judgeContent({ tables: [compared(name, verdict)], findings: [] }, [drift]).map(({ code }) => code)
   t.strictSame(codes('undetermined', 'sources'), ['DRIFT'])
   t.strictSame(codes('undetermined', 'segments'), ['UNDETERMINED'])
   t.strictSame(codes('match', 'sources'), [])

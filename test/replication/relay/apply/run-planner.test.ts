@@ -59,7 +59,10 @@ function each(kind: RowChange['kind'], count: number, { from = 1, of = binary, s
 }
 
 /** What a plan does, as words. */
-function plan(changes: readonly (RowChange | TruncateChange)[], isLenient?: (change: RowChange) => boolean): string {
+function plan(
+  changes: readonly (RowChange | TruncateChange)[],
+  isLenient?: (change: RowChange) => boolean,
+): string {
   const done: string[] = []
   let rows = 0
   const sink: RunSink = {
