@@ -78,7 +78,7 @@ export function judgeDisk(disk: DiskSpace | null, raised: Raised): Finding[] {
       side: 'primary',
       severity,
       message: `the disk with the primary's log is ${Math.floor(used * 100)} % full`,
-      fix: 'free some of it, or give the primary a larger one: a full disk stops every write at home',
+      fix: 'ops status shows how much of it the slot keeps; free some of it, or give the primary a larger one: a full disk stops every write at home',
     },
   ]
 }

@@ -10,7 +10,7 @@ export interface Chunk {
 }
 
 /** So many hashes say which part of a chunk differs without reading all of it again. */
-const piecesPerChunk = 16
+const piecesPerChunk = 8
 
 /**
  * The first `rows` rows or a little more of a range, in pieces of at least `minPieceRows`. The last piece of the range

@@ -164,7 +164,7 @@ export async function recheckKeys(
   for (let at = 0; at < keys.length; at += keysAtOnce) {
     signal?.throwIfAborted()
     const some = keys.slice(at, at + keysAtOnce)
-    const [ours, theirs] = await readBoth(window, subject, some)
+    const [ours, theirs] = await readBoth(window, subject, some, false)
     options.onPresent?.(ours.size)
     const differing = some
       .map((key) => ({ key, primary: ours.get(name(key)) ?? null, cloud: theirs.get(name(key)) ?? null }))
@@ -236,10 +236,15 @@ class Findings {
 
 type Rows = Map<string, Awaited<ReturnType<typeof readRowsByKey>>[number]>
 
-async function readBoth(window: Window, subject: Subject, keys: readonly Key[]): Promise<[Rows, Rows]> {
+async function readBoth(
+  window: Window,
+  subject: Subject,
+  keys: readonly Key[],
+  withColumns = true,
+): Promise<[Rows, Rows]> {
   const [ours, theirs] = await Promise.all([
-    readRowsByKey(window.primary.client, subject.primarySql, keys),
-    readRowsByKey(window.cloud.client, subject.cloudSql, keys),
+    readRowsByKey(window.primary.client, subject.primarySql, keys, withColumns),
+    readRowsByKey(window.cloud.client, subject.cloudSql, keys, withColumns),
   ])
   const byKey = (rows: typeof ours): Rows => new Map(rows.map((row) => [name(row.key), row]))
   return [byKey(ours), byKey(theirs)]

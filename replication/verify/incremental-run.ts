@@ -22,6 +22,8 @@ export interface Proof {
   watch: TouchSlot
   /** tables that were proven then, but for rows that were being written */
   tables: ReadonlyMap<string, KnownTable>
+  /** rows of a chunk that took as long as one should */
+  chunkRows: number
 }
 
 type Options = IncrementalOptions & IncrementalRunOptions
@@ -36,7 +38,8 @@ export async function runIncremental(
 ): Promise<{ results: IncrementalVerification[]; proof: Proof | null }> {
   const tables = options.tables ?? publishedTables
   const { subjects, broken } = await readSubjects(options, tables)
-  const meter = await startMeter(options, subjects, before === null ? 1 : shareOf(options))
+  const paced = before === null ? options : { ...options, firstRows: before.chunkRows }
+  const meter = await startMeter(paced, subjects, before === null ? 1 : shareOf(options))
   const run = new Run(options, before, meter)
   for (const { table, reason } of broken) run.finish(table, { ...nothingFound, reason })
   try {
@@ -109,7 +112,7 @@ class Run {
     // Rows that were the same on a cloud that was behind may be about to change there.
     if (watch === null || !this.#hasPassed) return null
     this.#watch = null
-    return { watch, tables: this.#known }
+    return { watch, tables: this.#known, chunkRows: this.#meter.throttle.rows }
   }
 
   async close(): Promise<void> {

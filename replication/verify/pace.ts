@@ -45,6 +45,8 @@ export interface ThrottleOptions {
   signal?: AbortSignal
   /** said when it waits for the cloud */
   onPause?: (lagBytes: number) => void
+  /** rows of the first chunk, where an earlier comparison has found out */
+  firstRows?: number
   lagEveryMs?: number
   pauseMs?: number
 }
@@ -52,12 +54,18 @@ export interface ThrottleOptions {
 /** Sizes the chunks of a comparison by how long the last ones took, and waits where replication suffers. */
 export class Throttle {
   readonly #options: ThrottleOptions
-  #rows = firstChunkRows
+  #rows: number
   #atStartBytes: number | null | undefined
   #lookedAtMs = 0
 
   constructor(options: ThrottleOptions) {
     this.#options = options
+    this.#rows = options.firstRows ?? firstChunkRows
+  }
+
+  /** What a chunk should have by now. */
+  get rows(): number {
+    return this.#rows
   }
 
   /** Before a chunk: how many rows it should have. Waits first where it must. */

@@ -22,6 +22,8 @@ export interface MeterOptions {
   signal?: AbortSignal
   onProgress?: (progress: VerifyProgress) => void
   onPause?: (lagBytes: number) => void
+  /** rows of the first chunk, where an earlier comparison has found out */
+  firstRows?: number
 }
 
 export interface Meter {
@@ -42,6 +44,7 @@ export async function startMeter(
     readLagBytes: async () => (await readHealth(primary, cloud)).lag.bytes,
     ...(signal === undefined ? {} : { signal }),
     ...(onPause === undefined ? {} : { onPause }),
+    ...(options.firstRows === undefined ? {} : { firstRows: options.firstRows }),
   })
   const names = subjects.map(({ table }) => table.name)
   const { rows } = await primary.query<{ table: string; rows: number }>(loadSql('verify/expected-rows'), [

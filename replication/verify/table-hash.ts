@@ -59,15 +59,20 @@ export async function readRowHashes(db: Queryable, sql: HashSql, range: KeyRange
   return rows
 }
 
-/** The rows with these keys, each with a hash for every column. */
+/** The rows with these keys, each with a hash for every column unless these are not wanted: they cost as much again. */
 export async function readRowsByKey(
   db: Queryable,
   sql: HashSql,
   keys: readonly Key[],
+  withColumns = true,
 ): Promise<(RowVersion & { columnHashes: string[] })[]> {
   if (keys.length === 0) return []
   const { rows } = await db.query<RowVersion & { columnHashes: string[] }>(
-    renderSql('checks/rows-by-key', { ...pick(sql), columnHashes: sql.columnHashes, ...byKeys(sql) }),
+    renderSql('checks/rows-by-key', {
+      ...pick(sql),
+      ...byKeys(sql),
+      columnHashes: withColumns ? sql.columnHashes : fragment(`'{}'::text[]`),
+    }),
     keyParameters(sql, keys),
   )
   return rows

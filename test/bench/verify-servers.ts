@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import pg from 'pg'
@@ -74,6 +74,18 @@ export class VerifyBench {
     return (performance.now() - startedAt) / 1000
   }
 
+  /** Processor seconds of both servers so far, with all their sessions; Linux counts hundredths. */
+  cpuSeconds(): number {
+    const stats = readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name))
+      .map(readStat)
+    const servers = this.#clusters.map((cluster) => cluster.pid)
+    return stats.reduce((sum, stat) => {
+      if (servers.includes(stat.pid)) return sum + stat.own + stat.ended
+      return servers.includes(stat.parent) ? sum + stat.own : sum
+    }, 0)
+  }
+
   #pool(place: number): pg.Pool {
     const pool = this.#pools[place]
     if (pool === undefined) throw new Error('the servers are not open')
@@ -109,5 +121,21 @@ export class VerifyBench {
     await db.query('vacuum analyze')
     await db.query('checkpoint')
     await db.end()
+  }
+}
+
+/** Processor seconds of a process and of its children that have ended; zeros when it is gone. */
+function readStat(name: string): { pid: number; parent: number; own: number; ended: number } {
+  try {
+    const stat = readFileSync(`/proc/${name}/stat`, 'utf8')
+    const fields = stat
+      .slice(stat.lastIndexOf(')') + 2)
+      .split(' ')
+      .map(Number)
+    const [own, ended] = [11, 13].map((at) => ((fields[at] ?? 0) + (fields[at + 1] ?? 0)) / 100)
+    return { pid: Number(name), parent: fields[1] ?? 0, own: own ?? 0, ended: ended ?? 0 }
+  } catch {
+    // It ended between the listing and the look.
+    return { pid: 0, parent: 0, own: 0, ended: 0 }
   }
 }

@@ -62,7 +62,10 @@ async function verifySeconds(bench: VerifyBench, pace: Pace, expected: 'match' |
   return (performance.now() - startedAt) / 1000
 }
 
-/** Read, naive way and verification in turns, each on both servers at once; ratios are of the same round. */
+/**
+ * Read, naive way and verification in turns, each on both servers at once; ratios are of the same round. On a machine that
+ * does other work too, processor time says more than the clock.
+ */
 async function compareFull(
   bench: VerifyBench,
   note: Note,
@@ -82,11 +85,18 @@ async function compareFull(
   const naives: number[] = []
   const verifies: number[] = []
   const fulls: number[] = []
+  const cpu = { read: [] as number[], verify: [] as number[], naive: [] as number[] }
+  const timed = async (seconds: () => Promise<number>, of?: number[]): Promise<number> => {
+    const before = bench.cpuSeconds()
+    const rate = bench.rows / (await seconds())
+    of?.push((1e6 * (bench.cpuSeconds() - before)) / bench.rows / 2)
+    return rate
+  }
   for (let round = 0; round < rounds; round += 1) {
-    reads.push(bench.rows / (await bench.onBoth(read)))
-    verifies.push(bench.rows / (await verifySeconds(bench, 'default', 'match')))
-    fulls.push(bench.rows / (await verifySeconds(bench, 'full', 'match')))
-    naives.push(bench.rows / (await bench.onBoth(naive)))
+    reads.push(await timed(() => bench.onBoth(read), cpu.read))
+    verifies.push(await timed(() => verifySeconds(bench, 'default', 'match'), cpu.verify))
+    fulls.push(await timed(() => verifySeconds(bench, 'full', 'match')))
+    naives.push(await timed(() => bench.onBoth(naive), cpu.naive))
     const [a, b, c, d] = [reads, verifies, fulls, naives].map((values) => Math.round(values.at(-1) ?? NaN))
     note(`rows/s on each side: plain read ${a}, verify ${b} (pace full ${c}), naive ${d}`)
   }
@@ -100,8 +110,16 @@ async function compareFull(
         verifyRowsPerSecond: median(verifies),
         verifyFullPaceRowsPerSecond: median(fulls),
         naiveRowsPerSecond: median(naives),
+        readCpuUsPerRow: median(cpu.read),
+        verifyCpuUsPerRow: median(cpu.verify),
+        naiveCpuUsPerRow: median(cpu.naive),
       },
-      ratios: { vsRead: ratios(reads), vsNaive: ratios(naives) },
+      ratios: {
+        vsRead: ratios(reads),
+        vsNaive: ratios(naives),
+        vsReadCpu: median(cpu.read) / median(cpu.verify),
+        vsNaiveCpu: median(cpu.naive) / median(cpu.verify),
+      },
     },
   }
 }
