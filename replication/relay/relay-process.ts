@@ -156,6 +156,8 @@ export class RelayProcess {
       return open(from)
     })
     this.#flow = flow
+    const onCaughtUp = (): void => void (this.#isCaughtUp = true)
+    const end = { ending: this.#ending, schema: this.#schema, onCaughtUp }
     this.#options.log.info({ slot, startLsn }, 'reading begins')
     await this.#ending.together([
       flow.intake(),
@@ -176,7 +178,7 @@ export class RelayProcess {
         stopping: signal,
         log: this.#options.log,
       }),
-      ...(this.#options.untilCaughtUp ? [this.#endWhenCaughtUp(flow, facts.walLsn)] : []),
+      ...(this.#options.untilCaughtUp ? [endWhenCaughtUp({ ...end, flow, targetLsn: facts.walLsn })] : []),
     ])
   }
 
@@ -250,11 +252,6 @@ export class RelayProcess {
     })
     this.#watch = watch
     this.#watching = this.#ending.repeat(lookMs, () => watch.look())
-  }
-
-  #endWhenCaughtUp(flow: Flow, targetLsn: string): Promise<void> {
-    const onCaughtUp = (): void => void (this.#isCaughtUp = true)
-    return endWhenCaughtUp({ ending: this.#ending, flow, schema: this.#schema, targetLsn, onCaughtUp })
   }
 
   async #explainFence(fenced: HomeportError): Promise<HomeportError> {

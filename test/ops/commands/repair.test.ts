@@ -64,6 +64,7 @@ t.test('what it would do, what it did, and what it leaves, each with its exit co
       /2 rows would be removed in all, the limit is 1\n +look at them first; then ops repair lexicon --apply --delete --max-deletes 2\n/,
   })
   await pair.cloud.query('alter subscription homeport disable')
+  await plant(pair.cloud, `update sources set title = 'x' where id = 1`)
   t.match(await ops(settings, 'repair', 'sources', '--apply'), {
     exitCode: 3,
     stdout: /^! sources: the subscription is switched off\n/,

@@ -164,8 +164,10 @@ for (const [mode, create] of Object.entries(pairs)) {
       )
       await planted('delete from sources where id = 16')
       await repair(options(pair, { tables: publishedTables.filter(({ name }) => name === 'sources') }))
-      const open = async (): Promise<unknown[]> =>
-        (await pair.cloud.query('select table_name from relay_quarantine where resolved_at is null')).rows
+      const open = async (): Promise<{ table_name: string }[]> => {
+        const sql = 'select table_name from relay_quarantine where resolved_at is null'
+        return (await pair.cloud.query<{ table_name: string }>(sql)).rows
+      }
       t.strictSame(await open(), [{ table_name: 'models' }])
       await repair(options(pair, { isDryRun: true }))
       t.equal((await open()).length, 1, 'nothing changes when nothing is asked for')
