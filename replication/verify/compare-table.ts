@@ -74,7 +74,8 @@ async function hashBoth(options: CompareTableOptions): Promise<Compared> {
     if (running.length >= chunksAhead) await running.shift()
     const chunk = await nextChunk(options, rest)
     const ours = timed(() => hashRanges(window.primary.client, subject.primarySql, chunk.ranges))
-    const theirs = cloudTurn.then(() =>
+    const turn = throttle.isGentle ? Promise.all([cloudTurn, ours]) : cloudTurn
+    const theirs = turn.then(() =>
       timed(() => hashRanges(window.cloud.client, subject.cloudSql, chunk.ranges)),
     )
     cloudTurn = theirs
@@ -92,7 +93,7 @@ async function hashBoth(options: CompareTableOptions): Promise<Compared> {
     // It is awaited in its turn, unless something else fails before.
     comparing.catch(() => undefined)
     running.push(comparing)
-    await ours
+    await (throttle.isGentle ? comparing : ours)
     rest = chunk.rest
   }
   await Promise.all(running)

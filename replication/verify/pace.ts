@@ -68,6 +68,14 @@ export class Throttle {
     return this.#rows
   }
 
+  /**
+   * Whether one server at a time is to work, and a chunk at a time: where both are on one machine, its other
+   * processors are left to who writes.
+   */
+  get isGentle(): boolean {
+    return this.#options.pace !== 'full'
+  }
+
   /** Before a chunk: how many rows it should have. Waits first where it must. */
   async next(): Promise<number> {
     const { pace, signal } = this.#options
