@@ -1,6 +1,7 @@
 import type { Test } from 'tap'
 import type pg from 'pg'
 import { createPool } from '../../core/db.ts'
+import { errorCode } from '../../core/errors.ts'
 import { setupReplication, type SetupOptions, type SetupReport } from '../../replication/setup.ts'
 import { testClusters } from '../support/clusters.ts'
 import { createDatabasePair, queryRows, uniqueName } from '../support/databases.ts'
@@ -103,5 +104,13 @@ export async function segmentIds(db: pg.Pool): Promise<string[]> {
 
 /** Changes a side behind the back of replication: no trigger fires, as when a subscription applies. */
 export async function plant(db: pg.Pool, sql: string): Promise<void> {
-  await db.query(`begin; set local session_replication_role = replica; ${sql}; commit`)
+  for (;;) {
+    try {
+      await db.query(`begin; set local session_replication_role = replica; ${sql}; commit`)
+      return
+    } catch (error) {
+      // With whoever applies the primary's changes to the same rows, in another order.
+      if (errorCode(error) !== '40P01') throw error
+    }
+  }
 }
