@@ -41,6 +41,7 @@ const samples: Readonly<Record<string, SqlFragment>> = {
   image: fragment('to_jsonb(t)'),
   run: fragment('$2'),
   keyArray: fragment('$3'),
+  printedKey: fragment('array[t.term::text]'),
   lsn: fragment('$4'),
 }
 

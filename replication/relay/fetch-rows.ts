@@ -1,5 +1,5 @@
 import type { Queryable } from '../../core/db.ts'
-import { HomeportError } from '../../core/errors.ts'
+import { errorCode, HomeportError } from '../../core/errors.ts'
 import { publishedTables, type PublishedTable } from '../../core/published-tables.ts'
 import { fragment, identifier, joinSql, renderSql } from '../../core/sql.ts'
 import { readTableFacts, type TableFacts } from '../table-facts.ts'
@@ -43,6 +43,29 @@ export async function fetchRows(
 }
 
 async function fetchSome(
+  primary: Queryable,
+  table: PublishedTable,
+  facts: TableFacts,
+  keys: readonly (readonly string[])[],
+): Promise<FetchedRow[]> {
+  try {
+    return await fetchAtOnce(primary, table, facts, keys)
+  } catch (error) {
+    // A text that is no value of the key's type: no row has it. Which one it is, each on its own tells.
+    if (errorCode(error)?.startsWith('22') !== true) throw error
+    const [only] = keys
+    if (only !== undefined && keys.length === 1) {
+      return [
+        { table: table.name, key: only, columns: facts.columns.map(({ column }) => column), values: null },
+      ]
+    }
+    const rows: FetchedRow[] = []
+    for (const key of keys) rows.push(...(await fetchSome(primary, table, facts, [key])))
+    return rows
+  }
+}
+
+async function fetchAtOnce(
   primary: Queryable,
   table: PublishedTable,
   facts: TableFacts,

@@ -10,8 +10,14 @@ export interface RepairRequest {
   keys: readonly Key[]
 }
 
-/** Of the logical messages that carry a request; anybody may write such a message, so it holds no rows, only keys. */
+/**
+ * Of the logical messages that carry a request. Every role of the primary may write one, so it holds no rows, only keys, and
+ * whatever it says, the cloud gets nothing but what the primary has.
+ */
 export const repairPrefix = 'homeport.repair'
+
+/** More keys in one message than ours ever has. */
+const maxKeys = 1000
 
 export function encodeRequest(request: RepairRequest): string {
   const { run, table, action, keys } = request
@@ -29,12 +35,17 @@ export function decodeRequest(prefix: string, content: Buffer): RepairRequest | 
   }
   if (typeof found !== 'object' || found === null) return null
   const { run, table, action, keys }: Partial<Record<keyof RepairRequest, unknown>> = found
-  if (typeof run !== 'string' || typeof table !== 'string') return null
+  if (!isText(run) || !isText(table)) return null
   if (action !== 'put' && action !== 'remove') return null
-  if (!Array.isArray(keys) || !keys.every(isKey)) return null
+  if (!Array.isArray(keys) || keys.length > maxKeys || !keys.every(isKey)) return null
   return { run, table, action, keys }
 }
 
 function isKey(value: unknown): value is Key {
-  return Array.isArray(value) && value.length > 0 && value.every((part) => typeof part === 'string')
+  return Array.isArray(value) && value.length > 0 && value.every(isText)
+}
+
+/** A text that Postgres can hold, and no longer than a key of an index. */
+function isText(value: unknown): value is string {
+  return typeof value === 'string' && value.length <= 2000 && !value.includes('\0')
 }

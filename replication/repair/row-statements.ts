@@ -35,8 +35,16 @@ export function repairStatements(
 }
 
 function removal(table: PublishedTable, key: Key, origin: RepairOrigin): TextStatement[] {
-  const text = renderSql('repair/remove-row', { table: identifier(table.name), match: matchKey(table) })
-  return [journal('repair/journal-remove', table, key, origin), { text, values: key }]
+  // Another way to write a key that is there, such as 01, was not found on the primary and must not be found here.
+  const printed = table.key.map((name, place) =>
+    fragment(`t.${identifier(name).sql}::text = $${table.key.length + place + 1}::text`),
+  )
+  const text = renderSql('repair/remove-row', {
+    table: identifier(table.name),
+    match: joinSql([matchKey(table), ...printed], ' and '),
+  })
+  const isThere = fragment(`array[${table.key.map((name) => `t.${identifier(name).sql}::text`).join(', ')}]`)
+  return [journal('repair/journal-remove', table, key, origin, isThere), { text, values: [...key, ...key] }]
 }
 
 function put(table: PublishedTable, values: readonly (string | null)[]): TextStatement {
@@ -51,7 +59,13 @@ function put(table: PublishedTable, values: readonly (string | null)[]): TextSta
   return { text, values }
 }
 
-function journal(template: string, table: PublishedTable, key: Key, origin: RepairOrigin): TextStatement {
+function journal(
+  template: string,
+  table: PublishedTable,
+  key: Key,
+  origin: RepairOrigin,
+  printedKey = fragment('null'),
+): TextStatement {
   const parameter = (place: number): SqlFragment => fragment(`$${table.key.length + place}`)
   const pairs = table.columns.map((name) => {
     const column = identifier(name).sql
@@ -64,6 +78,7 @@ function journal(template: string, table: PublishedTable, key: Key, origin: Repa
     image: fragment(`jsonb_build_object(${joinSql(pairs).sql})`),
     run: parameter(1),
     keyArray: parameter(2),
+    printedKey,
     lsn: parameter(3),
   })
   return { text, values: [...key, origin.run, textArray(key), origin.lsn] }

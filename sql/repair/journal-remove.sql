@@ -2,4 +2,4 @@
 insert into public.repair_journal (run, table_name, key, action, old_image, lsn)
 select {{run}}, {{tableName}}, {{keyArray}}::text[], 'delete', {{image}}, {{lsn}}::pg_lsn
 from public.{{table}} t
-where {{match}};
+where {{match}} and {{printedKey}} = {{keyArray}}::text[];

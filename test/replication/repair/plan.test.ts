@@ -116,6 +116,9 @@ t.test('only a request is a request', async (t) => {
     JSON.stringify({ ...request, keys: [['1'], []] }),
     JSON.stringify({ ...request, keys: [[1]] }),
     JSON.stringify({ ...request, table: 3 }),
+    JSON.stringify({ ...request, keys: [['a\0']] }),
+    JSON.stringify({ ...request, keys: [['a'.repeat(3000)]] }),
+    JSON.stringify({ ...request, keys: Array.from({ length: 1001 }, () => ['1']) }),
   ]
   for (const text of others) t.equal(decodeRequest(repairPrefix, Buffer.from(text)), null, text)
 })

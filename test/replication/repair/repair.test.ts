@@ -5,6 +5,7 @@ import { errorCode } from '../../../core/errors.ts'
 import { publishedTables } from '../../../core/published-tables.ts'
 import { waitForCloud } from '../../../replication/heartbeat.ts'
 import { repair, type RepairOptions } from '../../../replication/repair/repair.ts'
+import { repairPrefix } from '../../../replication/repair/request.ts'
 import { verifyExact } from '../../../replication/verify/verify-exact.ts'
 import { createRelayPair, startRelay } from '../../support/relay-pair.ts'
 import { createReplication, insertTalk, plant, type Replication } from '../support.ts'
@@ -201,6 +202,40 @@ t.test('a lost lock: nothing is committed', async (t) => {
   await waitForCloud(pair)
   const { rows } = await pair.cloud.query<{ views: string }>('select views from sources where id = 8')
   t.strictSame(rows, [{ views: '7' }], 'the newer row')
+})
+
+t.test('whoever writes a request, the cloud gets nothing but what the primary has', async (t) => {
+  const pair = await createRelayPair(t, { prepare: prepareContent })
+  const relay = startRelay(t, pair)
+  await waitForCloud(pair)
+  const forged = [
+    { table: 'sources', action: 'remove', keys: [['1'], ['01'], [' 2 '], ['+3']] },
+    {
+      table: 'model_terms',
+      action: 'remove',
+      keys: [
+        ['1', '0x'],
+        ['01', '5'],
+        ['1', '99999999999999999999'],
+      ],
+    },
+    { table: 'sources', action: 'put', keys: [['abc'], ['04'], ['999']] },
+    { table: 'nothing', action: 'remove', keys: [['1']] },
+    { table: 'sources', action: 'remove', keys: [['1', '2']] },
+  ]
+  for (const request of forged) {
+    await pair.primary.query(`select pg_logical_emit_message(true, $1, $2::text)`, [
+      repairPrefix,
+      JSON.stringify({ run: 'forged', ...request }),
+    ])
+  }
+  await waitForCloud(pair)
+  const replicationUrl = pair.settings['REPLICATION_DATABASE_URL'] ?? ''
+  t.strictSame(said(await verifyExact({ ...pair, replicationUrl, record: false })), {
+    proven: [],
+    undetermined: [],
+  })
+  t.notOk(relay.hasEnded, relay.stderr.slice(-1000))
 })
 
 t.test('a relay that does not run', async (t) => {
