@@ -8,6 +8,8 @@ const reasons: Readonly<Record<string, string>> = {
   EDQUOT: 'the quota of this user is used up',
   EEXIST: 'a part of that path is a file',
   ENOTDIR: 'a part of that path is a file',
+  ENAMETOOLONG: 'that path is too long',
+  ELOOP: 'that path leads in a circle',
 }
 
 /** Why a folder of ours cannot be written to, in words; undefined when it is about something else. */

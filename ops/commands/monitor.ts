@@ -4,6 +4,7 @@ import type { ExitCode } from '../../core/errors.ts'
 import { describeFindings } from '../../replication/finding.ts'
 import type { HealthLimits } from '../../replication/health-verdicts.ts'
 import { checkReplication, type MonitorReport } from '../../replication/monitor/check.ts'
+import { sampleSlot } from '../../replication/monitor/server-look.ts'
 import { refuseWrongServers } from '../../replication/server-verdicts.ts'
 import { withServers } from '../../replication/servers.ts'
 import type { TableVerification } from '../../replication/verify/verify-tables.ts'
@@ -124,16 +125,7 @@ function toJson(report: MonitorReport): unknown {
     ok: report.ok,
     at: report.at,
     lag,
-    slot:
-      slot === null
-        ? null
-        : {
-            name: slot.name,
-            active: slot.active,
-            walStatus: slot.walStatus,
-            safeWalBytes: slot.safeWalBytes === null ? null : Number(slot.safeWalBytes),
-            retainedBytes: Number(slot.retainedBytes),
-          },
+    slot: slot === null ? null : sampleSlot(slot),
     subscription:
       subscription === null
         ? null

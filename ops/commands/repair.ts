@@ -1,4 +1,3 @@
-import { Option } from 'commander'
 import { defineCommand, wholeNumber } from '../../core/cli.ts'
 import type { ExitCode } from '../../core/errors.ts'
 import { repair, type RepairReport } from '../../replication/repair/repair.ts'
@@ -7,19 +6,17 @@ import { chooseTables } from '../../replication/relay/setup/reseed.ts'
 import { withPrimaryLock } from '../../replication/relay/setup/primary-lock.ts'
 import { refuseWrongServers } from '../../replication/server-verdicts.ts'
 import { withServers } from '../../replication/servers.ts'
-import { paces, type Pace } from '../../replication/verify/pace.ts'
 import { describe as describeTable, describeDifference } from './verify.ts'
+import { addCompareOptions, type CompareOptions } from './compare-options.ts'
 import { replicationUrlOf } from './replication-url.ts'
 import { serverUrls } from './server-urls.ts'
 
-interface Options {
+interface Options extends CompareOptions {
   apply?: boolean
   delete?: boolean
   maxDeletes: number
   maxRows: number
   maxSharePercent: number
-  pace: Pace
-  timeoutSeconds: number
 }
 
 export const repairCommand = defineCommand<Options>({
@@ -44,7 +41,7 @@ export const repairCommand = defineCommand<Options>({
     ],
   ],
   configure: (command) =>
-    command
+    addCompareOptions(command)
       .argument('[table...]', 'names of published tables; all when absent')
       .option('--apply', 'write; without it nothing is changed')
       .option('--delete', 'also remove rows that only the cloud has')
@@ -65,17 +62,6 @@ export const repairCommand = defineCommand<Options>({
         "past this share of a table's rows (and 100 of them): ops reseed",
         wholeNumber({ min: 1, max: 100 }),
         20,
-      )
-      .addOption(
-        new Option('--pace <pace>', 'default waits where replication falls behind; full does not')
-          .choices(paces)
-          .default('default'),
-      )
-      .option(
-        '--timeout-seconds <seconds>',
-        'how long the cloud may take to catch up',
-        wholeNumber({ min: 1, max: 86_400 }),
-        60,
       ),
   async run({ args, options, out, signal }) {
     const urls = serverUrls()

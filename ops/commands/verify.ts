@@ -6,19 +6,17 @@ import { chooseTables } from '../../replication/relay/setup/reseed.ts'
 import { refuseWrongServers } from '../../replication/server-verdicts.ts'
 import { withServers } from '../../replication/servers.ts'
 import type { ExactVerification } from '../../replication/verify/findings.ts'
-import { paces, type Pace } from '../../replication/verify/pace.ts'
 import type { Difference } from '../../replication/verify/prove.ts'
 import { tablesOfTier, tiers, type Tier } from '../../replication/verify/tier.ts'
 import type { VerifyProgress } from '../../replication/verify/progress.ts'
 import { verifyExact } from '../../replication/verify/verify-exact.ts'
+import { addCompareOptions, type CompareOptions } from './compare-options.ts'
 import { replicationUrlOf } from './replication-url.ts'
 import { serverUrls } from './server-urls.ts'
 
-interface Options {
+interface Options extends CompareOptions {
   tier: Tier
-  pace: Pace
   show: number
-  timeoutSeconds: number
 }
 
 export const verifyCommand = defineCommand<Options>({
@@ -39,21 +37,10 @@ export const verifyCommand = defineCommand<Options>({
     ['verify --tier vectors --pace full', 'the vectors, as fast as the servers can'],
   ],
   configure: (command) =>
-    command
+    addCompareOptions(command)
       .argument('[table...]', 'names of published tables; all when absent')
       .addOption(new Option('--tier <tier>', 'what of a row is compared').choices(tiers).default('both'))
-      .addOption(
-        new Option('--pace <pace>', 'default waits where replication falls behind; full does not')
-          .choices(paces)
-          .default('default'),
-      )
-      .option('--show <number>', 'differences named per table', wholeNumber({ min: 1, max: 10_000 }), 20)
-      .option(
-        '--timeout-seconds <seconds>',
-        'how long the cloud may take to catch up',
-        wholeNumber({ min: 1, max: 86_400 }),
-        60,
-      ),
+      .option('--show <number>', 'differences named per table', wholeNumber({ min: 1, max: 10_000 }), 20),
   async run({ args, options, out, signal }) {
     const urls = serverUrls()
     const tables = chooseTables(args)

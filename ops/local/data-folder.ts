@@ -17,7 +17,8 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
-import { errorCode, HomeportError } from '../../core/errors.ts'
+import { diskReason } from '../../core/disk-reason.ts'
+import { HomeportError } from '../../core/errors.ts'
 import { canEnter, unprivilegedUser, type UnixUser } from './unprivileged-user.ts'
 
 export interface DataFolder {
@@ -52,7 +53,7 @@ export function resolveDataFolder(wantedPath: string, options: DataFolderOptions
   try {
     return makeDataFolder(wanted, options)
   } catch (cause) {
-    const reason = reasons[errorCode(cause) ?? '']
+    const reason = diskReason(cause)
     if (reason === undefined) throw cause
     throw new HomeportError('DATA_FOLDER_DENIED', `the data cannot lie in ${wanted}: ${reason}`, {
       hint: 'use another folder: npm start -- --data DIR',
@@ -60,18 +61,6 @@ export function resolveDataFolder(wantedPath: string, options: DataFolderOptions
       cause,
     })
   }
-}
-
-const reasons: Readonly<Record<string, string>> = {
-  EACCES: 'this user may not write there',
-  EPERM: 'this user may not write there',
-  EROFS: 'that disk is read-only',
-  ENOSPC: 'that disk is full',
-  EDQUOT: 'the quota of this user is used up',
-  EEXIST: 'a part of that path is a file',
-  ENOTDIR: 'a part of that path is a file',
-  ENAMETOOLONG: 'that path is too long',
-  ELOOP: 'that path leads in a circle',
 }
 
 function makeDataFolder(wanted: string, options: DataFolderOptions): DataFolder {

@@ -9,6 +9,7 @@ import { readWalBudget } from '../relay/wal-budget.ts'
 import { forecastEnd, forecastWindowMs, type WalEnd, type WalSample } from '../relay/wal-forecast.ts'
 import { judgeSchema } from '../schema-verdicts.ts'
 import { readServerFacts, type ServerFacts } from '../server-facts.ts'
+import type { SlotFacts } from '../slot.ts'
 import { readTableFacts } from '../table-facts.ts'
 import type { MonitorSample } from './sample.ts'
 import { endOf, judgeVersions } from './verdicts.ts'
@@ -144,16 +145,7 @@ export function toSample(
   return {
     at,
     lag,
-    slot:
-      slot === null
-        ? null
-        : {
-            name: slot.name,
-            active: slot.active,
-            walStatus: slot.walStatus,
-            retainedBytes: Number(slot.retainedBytes),
-            safeWalBytes: slot.safeWalBytes === null ? null : Number(slot.safeWalBytes),
-          },
+    slot: slot === null ? null : sampleSlot(slot),
     forecast: look.forecast === null ? null : { seconds: look.forecast.seconds, what: endOf(look.forecast) },
     disk: look.disk,
     walBytesPerSecond: look.walBytesPerSecond,
@@ -161,5 +153,17 @@ export function toSample(
     recall,
     mode: relay !== null ? 'relay' : subscription !== null ? 'native' : null,
     unreachable,
+  }
+}
+
+/** A slot as it is kept and shown: sizes as numbers. */
+export function sampleSlot(slot: SlotFacts): NonNullable<MonitorSample['slot']> {
+  const { name, active, walStatus, safeWalBytes, retainedBytes } = slot
+  return {
+    name,
+    active,
+    walStatus,
+    safeWalBytes: safeWalBytes === null ? null : Number(safeWalBytes),
+    retainedBytes: Number(retainedBytes),
   }
 }

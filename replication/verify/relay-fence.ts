@@ -23,6 +23,8 @@ export class RelayFence {
   readonly #session: pg.PoolClient
   readonly #id = randomUUID()
   readonly #slot: string
+  /** where the relay says that the cloud is */
+  #endLsn: string | null = null
   #onReply: (reply: FenceReply) => void = () => undefined
 
   private constructor(session: pg.PoolClient, slot: string) {
@@ -61,16 +63,18 @@ export class RelayFence {
    */
   async moveTo(lsn: string): Promise<boolean> {
     const reply = await this.#ask({ op: 'until', lsn }, moveTimeoutMs)
-    return reply?.state === 'at'
+    if (reply?.state !== 'at') return false
+    this.#endLsn = reply.endLsn
+    return true
   }
 
-  /** Whether a snapshot of the cloud shows what the relay said: nothing beyond this position. */
+  /** Whether a snapshot of the cloud shows what the relay said of it: exactly its last commit, and none beyond this position. */
   async isShownBy(cloud: Snapshot, lsn: string): Promise<boolean> {
     const { rows } = await cloud.client.query<{ endLsn: string }>(loadSql('verify/relay-position'), [
       this.#slot,
     ])
     const endLsn = rows[0]?.endLsn
-    return endLsn !== undefined && parseLsn(endLsn) <= parseLsn(lsn)
+    return endLsn !== undefined && endLsn === this.#endLsn && parseLsn(endLsn) <= parseLsn(lsn)
   }
 
   /** Lets it go on; without this it does so by itself after a while. */
