@@ -54,13 +54,18 @@ export interface ThrottleOptions {
 /** Sizes the chunks of a comparison by how long the last ones took, and waits where replication suffers. */
 export class Throttle {
   readonly #options: ThrottleOptions
+  readonly #atStart: Promise<number | null>
   #rows: number
-  #atStartBytes: number | null | undefined
-  #lookedAtMs = 0
+  #lookedAtMs: number
 
   constructor(options: ThrottleOptions) {
     this.#options = options
     this.#rows = options.firstRows ?? firstChunkRows
+    this.#lookedAtMs = performance.now()
+    // Asked beside whatever else comes before the first chunk.
+    this.#atStart = options.pace === 'full' ? Promise.resolve(null) : options.readLagBytes()
+    // It is awaited where the answer is needed, if it ever is.
+    this.#atStart.catch(() => undefined)
   }
 
   /** What a chunk should have by now. */
@@ -87,22 +92,25 @@ export class Throttle {
     return this.#rows
   }
 
-  /** After a chunk of `rows` rows, on the side that had more; it may have been cut before the last one was timed. */
-  took(rows: number, elapsedMs: number): void {
-    // A small rest says nothing.
-    if (rows < this.#rows / 2 && elapsedMs < targetMs[this.#options.pace]) return
-    this.#rows = nextChunkRows({ rows, elapsedMs, targetMs: targetMs[this.#options.pace] })
+  /**
+   * After a chunk, with the rows it was cut to have: those that are not published cost next to nothing, and a chunk with
+   * many of them should be longer. It may have been cut before the last one was timed.
+   */
+  took(chunk: { rows: number; isLast: boolean }, elapsedMs: number): void {
+    // The last of a range may be a small rest, which says nothing.
+    if (chunk.isLast && elapsedMs < targetMs[this.#options.pace]) return
+    this.#rows = nextChunkRows({ rows: chunk.rows, elapsedMs, targetMs: targetMs[this.#options.pace] })
   }
 
   async #waitForCloud(): Promise<void> {
     const { readLagBytes, signal, onPause, pauseMs = 500 } = this.#options
     const startedAt = performance.now()
     let isSaid = false
+    const atStartBytes = await this.#atStart
     for (;;) {
       const nowBytes = await readLagBytes()
-      this.#atStartBytes ??= nowBytes
       const pausedMs = performance.now() - startedAt
-      if (!shouldPause({ atStartBytes: this.#atStartBytes, nowBytes, pausedMs })) return
+      if (!shouldPause({ atStartBytes, nowBytes, pausedMs })) return
       if (!isSaid) onPause?.(nowBytes ?? 0)
       isSaid = true
       await sleep(pauseMs, signal)
