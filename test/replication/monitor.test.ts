@@ -7,6 +7,7 @@ import { pruneTombstones } from '../../replication/monitor/content-watch.ts'
 import { runMonitor } from '../../replication/monitor/run.ts'
 import type { MonitorEvent } from '../../replication/monitor/teller.ts'
 import { createReplication, insertTalk, plant } from './support.ts'
+import { soundSlot, soundSubscription } from './sound-facts.ts'
 
 t.test('one look: sound, then drift, then a row that cannot be applied', async (t) => {
   const pair = await createReplication(t)
@@ -113,29 +114,10 @@ t.test('the monitor says what changes, beats, prunes, and ends at a signal', asy
 
 t.test('what health means', async (t) => {
   const sound: ReplicationHealth = {
-    subscription: {
-      oid: '1',
-      enabled: true,
-      binary: true,
-      streaming: 't',
-      disableOnError: false,
-      slot: 's',
-      publications: ['homeport'],
-      tables: [{ table: 'sources', state: 'r', copiedRows: '0' }],
-    },
+    subscription: { ...soundSubscription, tables: [{ table: 'sources', state: 'r', copiedRows: '0' }] },
     relay: null,
     workers: { applyPid: 1, receivedLsn: '0/1', silentSeconds: 0, applyErrors: 0, syncErrors: 0 },
-    slot: {
-      name: 's',
-      active: true,
-      activePid: 1,
-      walStatus: 'reserved',
-      safeWalBytes: '1000',
-      confirmedLsn: '0/1',
-      currentLsn: '0/1',
-      retainedBytes: '10',
-      lagBytes: '5',
-    },
+    slot: { ...soundSlot, safeWalBytes: '1000', retainedBytes: '10', lagBytes: '5' },
     newApplyErrors: 0,
     otherSlots: [],
     lag: { bytes: 5, seconds: 2 },

@@ -12,43 +12,7 @@ import { judgeServer, judgeServerPair } from '../../replication/server-verdicts.
 import { judgeCloudSettings, judgePrimarySettings } from '../../replication/settings-verdicts.ts'
 import type { SubscriptionState } from '../../replication/subscription.ts'
 import type { TableFacts } from '../../replication/table-facts.ts'
-
-const sound: ServerFacts = {
-  versionNumber: 170002,
-  versionText: '17.2',
-  role: 'owner',
-  database: 'home',
-  databaseOid: '5',
-  encoding: 'UTF8',
-  clientEncoding: null,
-  startedAt: '1.000001',
-  systemIdentifier: '7000',
-  inRecovery: false,
-  pgvector: '0.8.4',
-  pgvectorSchema: 'public',
-  pgvectorAvailable: '0.8.4',
-  walLevel: 'logical',
-  maxSlots: 10,
-  usedSlots: 0,
-  maxWalSenders: 10,
-  usedWalSenders: 0,
-  maxOrigins: 10,
-  usedOrigins: 0,
-  maxLogicalWorkers: 4,
-  usedLogicalWorkers: 0,
-  maxWorkerProcesses: 8,
-  syncWorkers: 2,
-  slotWalKeepSize: '20GB',
-  passwordEncryption: 'scram-sha-256',
-  follows: false,
-  publishes: false,
-  superuser: true,
-  replication: true,
-  createRole: true,
-  mayCreateSubscription: false,
-  mayCreateInDatabase: true,
-  ownsDatabase: true,
-}
+import { soundServer as sound, soundSlot, soundSubscription } from './sound-facts.ts'
 
 function codes(findings: readonly Finding[]): string[] {
   return findings.map((finding) => finding.code)
@@ -274,28 +238,8 @@ t.test('schemas', async (t) => {
 })
 
 t.test('what is there and cannot be altered', async (t) => {
-  const subscription: SubscriptionState = {
-    oid: '1',
-    enabled: true,
-    binary: true,
-    streaming: 't',
-    disableOnError: false,
-    slot: 'homeport_1',
-    publications: ['homeport'],
-    connection: null,
-    tables: [],
-  }
-  const slot = {
-    name: 'homeport_1',
-    active: true,
-    activePid: 1,
-    walStatus: 'reserved',
-    safeWalBytes: null,
-    confirmedLsn: '0/1',
-    currentLsn: '0/1',
-    retainedBytes: '0',
-    lagBytes: '0',
-  }
+  const subscription: SubscriptionState = { ...soundSubscription, connection: null }
+  const slot = soundSlot
   const publication = { allTables: false, allOperations: true, tables: [] }
   const there = { subscription, slots: [slot], publication, slot: 'homeport_1' }
   t.strictSame(judgeExisting(there), [])

@@ -1,77 +1,20 @@
 import { judgeHealth } from '../../../replication/health-verdicts.ts'
 import type { ReplicationHealth } from '../../../replication/health.ts'
 import { judgeDisk, judgeForecast, judgeHeartbeat } from '../../../replication/monitor/verdicts.ts'
-import type { ServerFacts } from '../../../replication/server-facts.ts'
 import { judgeServer } from '../../../replication/server-verdicts.ts'
+import { soundServer, soundSlot, soundSubscription } from '../../replication/sound-facts.ts'
 import type { Cause } from './support.ts'
 
 const gib = 1024 ** 3
 
-const facts: ServerFacts = {
-  versionNumber: 170002,
-  versionText: '17.2',
-  role: 'owner',
-  database: 'home',
-  databaseOid: '5',
-  encoding: 'UTF8',
-  clientEncoding: null,
-  startedAt: '1.000001',
-  systemIdentifier: '7000',
-  inRecovery: false,
-  pgvector: '0.8.4',
-  pgvectorSchema: 'public',
-  pgvectorAvailable: '0.8.4',
-  walLevel: 'logical',
-  maxSlots: 10,
-  usedSlots: 0,
-  maxWalSenders: 10,
-  usedWalSenders: 0,
-  maxOrigins: 10,
-  usedOrigins: 0,
-  maxLogicalWorkers: 4,
-  usedLogicalWorkers: 0,
-  maxWorkerProcesses: 8,
-  syncWorkers: 2,
-  slotWalKeepSize: '20GB',
-  passwordEncryption: 'scram-sha-256',
-  follows: false,
-  publishes: false,
-  superuser: true,
-  replication: true,
-  createRole: true,
-  mayCreateSubscription: false,
-  mayCreateInDatabase: true,
-  ownsDatabase: true,
-}
-
 /** A subscription that works, as a look finds it. */
 function health(slot: Partial<NonNullable<ReplicationHealth['slot']>>, lagSeconds = 0): ReplicationHealth {
   return {
-    subscription: {
-      oid: '1',
-      enabled: true,
-      binary: true,
-      streaming: 't',
-      disableOnError: false,
-      slot: 'homeport_1',
-      publications: ['homeport'],
-      tables: [],
-    },
+    subscription: soundSubscription,
     relay: null,
     workers: { applyPid: 1, receivedLsn: '0/1', silentSeconds: 0, applyErrors: 0, syncErrors: 0 },
     newApplyErrors: 0,
-    slot: {
-      name: 'homeport_1',
-      active: true,
-      activePid: 1,
-      walStatus: 'reserved',
-      safeWalBytes: null,
-      confirmedLsn: '0/1',
-      currentLsn: '0/1',
-      retainedBytes: '0',
-      lagBytes: '0',
-      ...slot,
-    },
+    slot: { ...soundSlot, ...slot },
     otherSlots: [],
     lag: { bytes: 0, seconds: lagSeconds },
     index: null,
@@ -117,21 +60,21 @@ export const causesFromFacts: readonly Cause[] = [
   },
   {
     name: 'the server has no pgvector',
-    facts: () => judgeServer('cloud', { ...facts, pgvector: null, pgvectorAvailable: null }),
+    facts: () => judgeServer('cloud', { ...soundServer, pgvector: null, pgvectorAvailable: null }),
     code: 'PGVECTOR_MISSING',
     message: /pgvector/,
     fix: /postgresql-17-pgvector/,
   },
   {
     name: 'a standby',
-    facts: () => judgeServer('primary', { ...facts, inRecovery: true }),
+    facts: () => judgeServer('primary', { ...soundServer, inRecovery: true }),
     code: 'SERVER_IN_RECOVERY',
     message: /this is a standby/,
     fix: /put the address of the writable server/,
   },
   {
     name: 'a server that is too old',
-    facts: () => judgeServer('primary', { ...facts, versionNumber: 140000, versionText: '14.0' }),
+    facts: () => judgeServer('primary', { ...soundServer, versionNumber: 140000, versionText: '14.0' }),
     code: 'POSTGRES_TOO_OLD',
     message: /Postgres 14\.0 is too old/,
     fix: /upgrade it to Postgres 15/,
