@@ -29,6 +29,7 @@ export const settings = {
   MONITOR_VERIFY_SCHEDULE:
     'when ops monitor compares the content, as cron writes it (default 0 * * * *, hourly)',
   MONITOR_STATE_PATH: 'where ops monitor keeps its history (default data/monitor)',
+  VERIFY_STATE_PATH: 'where ops verify keeps how far it came (default data/verify)',
   MONITOR_KEEP_DAYS: 'days that this history is kept (default 30)',
   MONITOR_PORT: 'page, health and metrics of ops monitor, on 127.0.0.1 (default 9188; 0 is any free port)',
   MONITOR_PING_URL:

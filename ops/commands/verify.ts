@@ -1,15 +1,17 @@
 import { Option } from 'commander'
 import { formatBytes, formatDuration } from '../../core/amounts.ts'
 import { defineCommand, wholeNumber } from '../../core/cli.ts'
+import { setting } from '../../core/config.ts'
 import { HomeportError, type ExitCode } from '../../core/errors.ts'
 import { chooseTables } from '../../replication/relay/setup/reseed.ts'
 import { refuseWrongServers } from '../../replication/server-verdicts.ts'
 import { withServers } from '../../replication/servers.ts'
+import { Checkpoint, type Reused } from '../../replication/verify/checkpoint.ts'
 import type { ExactVerification } from '../../replication/verify/findings.ts'
 import type { Difference } from '../../replication/verify/prove.ts'
 import { tablesOfTier, tiers, type Tier } from '../../replication/verify/tier.ts'
 import type { VerifyProgress } from '../../replication/verify/progress.ts'
-import { verifyExact } from '../../replication/verify/verify-exact.ts'
+import { verifyExact, type ResumableOptions } from '../../replication/verify/verify-exact.ts'
 import { addCompareOptions, type CompareOptions } from './compare-options.ts'
 import { replicationUrlOf } from './replication-url.ts'
 import { serverUrls } from './server-urls.ts'
@@ -17,6 +19,7 @@ import { serverUrls } from './server-urls.ts'
 interface Options extends CompareOptions {
   tier: Tier
   show: number
+  anew?: boolean
 }
 
 export const verifyCommand = defineCommand<Options>({
@@ -28,9 +31,13 @@ export const verifyCommand = defineCommand<Options>({
     'other row is proven drift, those are looked at again, and what never holds still is "undetermined", never "match".\n' +
     'Changes nothing but the heartbeat and the verdicts (table verifications, which the api shows).\n' +
     'Needs a role that may replicate: that of LOCAL_DATABASE_URL, else REPLICATION_DATABASE_URL, and a free replication slot.\n' +
-    'Exit 0: all match; 3: drift; 1: something is undetermined, or it failed or was stopped: run it again, it begins anew.\n' +
+    'Exit 0: all match; 3: drift; 1: something is undetermined, or it failed or was stopped.\n\n' +
+    'Stopped, killed or cut off, it says nothing about any table. The same command within 24 hours goes on from there: it compares\n' +
+    'at a new position, and of rows that were the same on both sides it only asks both servers whether anybody wrote them since.\n' +
+    'For that it keeps ranges of keys, never what else is in a row, in VERIFY_STATE_PATH, until a run comes to its end.\n\n' +
     'With --json: {"verdict", "tier", "seconds", "rows", "tables": [{table, verdict, primaryRows, cloudRows,\n' +
-    '"differences": [{key, kind: missing|extra|changed, columns}], moreDifferences, reason|null, lsn}]}',
+    '"differences": [{key, kind: missing|extra|changed, columns}], moreDifferences, reason|null, lsn,\n' +
+    'rowsFromEarlier, earlierSince: time|null}]}',
   examples: [
     ['verify', 'everything'],
     ['verify segments sources --tier rows', 'two tables, without their vectors'],
@@ -40,7 +47,8 @@ export const verifyCommand = defineCommand<Options>({
     addCompareOptions(command)
       .argument('[table...]', 'names of published tables; all when absent')
       .addOption(new Option('--tier <tier>', 'what of a row is compared').choices(tiers).default('both'))
-      .option('--show <number>', 'differences named per table', wholeNumber({ min: 1, max: 10_000 }), 20),
+      .option('--show <number>', 'differences named per table', wholeNumber({ min: 1, max: 10_000 }), 20)
+      .option('--anew', 'compare every row, whatever an earlier run that did not end has compared'),
   async run({ args, options, out, signal }) {
     const urls = serverUrls()
     const tables = chooseTables(args)
@@ -53,7 +61,14 @@ export const verifyCommand = defineCommand<Options>({
     const startedAt = performance.now()
     const results = await withServers(urls, async ({ primary, cloud }) => {
       refuseWrongServers(primary.facts, cloud.facts)
-      return verifyExact({
+      const checkpoint = Checkpoint.open({
+        folder: setting('VERIFY_STATE_PATH') ?? 'data/verify',
+        servers: { primary: primary.facts, cloud: cloud.facts },
+        tier: options.tier,
+        anew: options.anew === true,
+        note: (text) => out.note(text),
+      })
+      return verifyWith(checkpoint, (text) => out.note(text), {
         primary: primary.pool,
         cloud: cloud.pool,
         replicationUrl: await replicationUrlOf(primary),
@@ -78,6 +93,23 @@ export const verifyCommand = defineCommand<Options>({
   },
 })
 
+async function verifyWith(
+  checkpoint: Checkpoint | null,
+  note: (text: string) => void,
+  options: ResumableOptions,
+): ReturnType<typeof verifyExact> {
+  try {
+    return await verifyExact({ ...options, checkpoint })
+  } catch (error) {
+    if (checkpoint?.hasKept === true) {
+      note('what was compared so far is kept for 24 hours: the same command goes on from there')
+    }
+    throw error
+  } finally {
+    checkpoint?.close()
+  }
+}
+
 /** Pure: one word for all tables; drift in one is drift. */
 export function judgeAll(
   results: readonly Pick<ExactVerification, 'verdict'>[],
@@ -98,7 +130,7 @@ function describeProgress(progress: VerifyProgress): string {
 }
 
 /** One line a table, and one for each difference. */
-export function describe(one: ExactVerification): string {
+export function describe(one: ExactVerification & Partial<Reused>): string {
   const rows =
     one.primaryRows === one.cloudRows ? `${one.primaryRows}` : `${one.primaryRows}/${one.cloudRows}`
   const count = one.differences.length + one.moreDifferences
@@ -106,6 +138,7 @@ export function describe(one: ExactVerification): string {
     `${rows} rows`,
     ...(count === 0 ? [] : [count === 1 ? '1 difference' : `${count} differences`]),
     ...(one.reason === null ? [] : [one.reason]),
+    ...describeReused(one),
   ]
   const more = one.moreDifferences === 0 ? [] : [`  and ${one.moreDifferences} more`]
   return [
@@ -113,6 +146,12 @@ export function describe(one: ExactVerification): string {
     ...one.differences.map(describeDifference),
     ...more,
   ].join('\n')
+}
+
+function describeReused({ rowsFromEarlier = 0, earlierSince = null }: Partial<Reused>): string[] {
+  if (earlierSince === null) return []
+  const time = new Date(earlierSince).toTimeString().slice(0, 5)
+  return [`${rowsFromEarlier} of them were compared from ${time} on and are unchanged on both sides since`]
 }
 
 export function describeDifference({ key, kind, columns }: Difference): string {

@@ -1,7 +1,10 @@
+import { failpoint } from '../../core/failpoint.ts'
 import { cutChunk, type Chunk } from './boundaries.ts'
+import type { TableCheckpoint } from './checkpoint.ts'
 import type { Candidate } from './find-differences.ts'
 import { defaultLeafRows, drillDown } from './find-differences.ts'
 import type { TableFindings } from './findings.ts'
+import { rangesBesides } from './key-order.ts'
 import type { Throttle } from './pace.ts'
 import { differingColumns, type Difference } from './prove.ts'
 import { wholeTable, type Key, type KeyRange } from './row-hash.ts'
@@ -25,6 +28,8 @@ export interface CompareTableOptions extends CompareOptions {
   range?: KeyRange
   /** ranges of at most this many rows are compared row by row */
   leafRows?: number
+  /** what an earlier comparison has left of the table, and what this one leaves */
+  checkpoint?: TableCheckpoint | null
   /** after each chunk: rows compared in it, on the side that has more */
   onRows?: (rows: number) => void
 }
@@ -66,11 +71,22 @@ interface Compared {
 const chunksAhead = 3
 
 async function hashBoth(options: CompareTableOptions): Promise<Compared> {
-  const { window, subject, throttle } = options
+  const { throttle, checkpoint } = options
   const compared: Compared = { primaryRows: 0, cloudRows: 0, differing: [] }
+  const onRows = (rows: number): void => options.onRows?.(rows)
+  const unchanged = (await checkpoint?.findUnchanged({ throttle, onRows })) ?? []
+  compared.primaryRows = compared.cloudRows = sum(unchanged, (one) => one.rows)
+  for (const range of rangesBesides(unchanged, options.range ?? wholeTable)) {
+    await hashRange(options, range, compared)
+  }
+  return compared
+}
+
+async function hashRange(options: CompareTableOptions, range: KeyRange, compared: Compared): Promise<void> {
+  const { window, subject, throttle, checkpoint } = options
   const running: Promise<void>[] = []
   let cloudTurn: Promise<unknown> = Promise.resolve()
-  for (let rest: KeyRange | null = options.range ?? wholeTable; rest !== null;) {
+  for (let rest: KeyRange | null = range; rest !== null;) {
     if (running.length >= chunksAhead) await running.shift()
     const chunk = await nextChunk(options, rest)
     const ours = timed(() => hashRanges(window.primary.client, subject.primarySql, chunk.ranges))
@@ -83,10 +99,16 @@ async function hashBoth(options: CompareTableOptions): Promise<Compared> {
       const [primary, cloud] = await Promise.all([ours, theirs])
       const pairs = pairUp(chunk.ranges, primary.result, cloud.result)
       const rows = sum(pairs, (pair) => Math.max(pair.ours.rows, pair.theirs.rows))
-      throttle.took(rows, Math.max(primary.elapsedMs, cloud.elapsedMs))
+      throttle.took(
+        { rows: chunk.rows, isLast: chunk.rest === null },
+        Math.max(primary.elapsedMs, cloud.elapsedMs),
+      )
       compared.primaryRows += sum(pairs, (pair) => pair.ours.rows)
       compared.cloudRows += sum(pairs, (pair) => pair.theirs.rows)
       compared.differing.push(...pairs.filter((pair) => !sameBucket(pair.ours, pair.theirs)))
+      const same = pairs.filter((pair) => sameBucket(pair.ours, pair.theirs))
+      checkpoint?.keep(same.map((pair) => ({ range: pair.range, rows: pair.ours.rows })))
+      await failpoint('verify.after-chunk')
       options.onRows?.(rows)
     }
     const comparing = compare()
@@ -97,7 +119,6 @@ async function hashBoth(options: CompareTableOptions): Promise<Compared> {
     rest = chunk.rest
   }
   await Promise.all(running)
-  return compared
 }
 
 async function nextChunk(options: CompareTableOptions, range: KeyRange): Promise<Chunk> {

@@ -1,5 +1,6 @@
 import type pg from 'pg'
 import { publishedTables, type PublishedTable } from '../../core/published-tables.ts'
+import { nothingReused, type Checkpoint, type Reused, type TableCheckpoint } from './checkpoint.ts'
 import { compareTable } from './compare-table.ts'
 import { judgeFindings, nothingFound, type ExactVerification, type TableFindings } from './findings.ts'
 import type { Pace } from './pace.ts'
@@ -36,14 +37,23 @@ export interface VerifyExactOptions {
   onPause?: (lagBytes: number) => void
 }
 
+export interface ResumableOptions extends VerifyExactOptions {
+  /** what a run that was cut off has left, and what this one leaves if it is; none is used when absent */
+  checkpoint?: Checkpoint | null
+}
+
+export type ResumedVerification = ExactVerification & Reused
+
 /**
  * Compares tables of the two servers exactly, as they were at one position of the primary's log, while
  * writes go on; see {@link openWindow} for why a difference is proof. Rows that were being written are looked at
- * again, up to `rounds` times. In the order of the tables; nothing is returned of a run that was cut off.
+ * again, up to `rounds` times. In the order of the tables; nothing is returned of a run that was cut off, but with a
+ * {@link Checkpoint} the next one need not hash again what is still as it was.
  *
  * @throws HomeportError what openWindow throws; the signal's reason.
  */
-export async function verifyExact(options: VerifyExactOptions): Promise<ExactVerification[]> {
+export async function verifyExact(options: ResumableOptions): Promise<ResumedVerification[]> {
+  const { checkpoint, signal } = options
   const tier = options.tier ?? 'both'
   const tables = tablesOfTier(options.tables ?? publishedTables, tier)
   const { subjects, broken } = await readSubjects(options, tables)
@@ -58,7 +68,10 @@ export async function verifyExact(options: VerifyExactOptions): Promise<ExactVer
   const run = {
     ...options,
     maxDifferences: options.maxDifferences ?? defaultMaxDifferences,
-    look: (window: Window, subject: Subject) => lookAtAll(options, meter, window, subject),
+    look: async (window: Window, subject: Subject) => {
+      const place = await checkpoint?.begin(window, subject, signal)
+      return lookAtAll(options, meter, window, subject, place)
+    },
     finish,
   }
   // The marker of the others is a beat, so that table is compared on its own, without one.
@@ -74,7 +87,8 @@ export async function verifyExact(options: VerifyExactOptions): Promise<ExactVer
       inOrder.filter((result) => whole.has(result.table)),
     )
   }
-  return inOrder
+  checkpoint?.finish(tables.map((table) => table.name))
+  return inOrder.map((result) => ({ ...result, ...(checkpoint?.reusedOf(result.table) ?? nothingReused) }))
 }
 
 export const defaultMaxDifferences = 20
@@ -85,11 +99,13 @@ export function lookAtAll(
   { throttle, onRows }: Meter,
   window: Window,
   subject: Subject,
+  checkpoint?: TableCheckpoint | null,
 ): Promise<TableFindings> {
   return compareTable({
     window,
     subject,
     throttle,
+    checkpoint: checkpoint ?? null,
     maxDifferences: options.maxDifferences ?? defaultMaxDifferences,
     onRows: (rows) => onRows(subject.table.name, rows),
     ...(options.leafRows === undefined ? {} : { leafRows: options.leafRows }),

@@ -58,6 +58,7 @@ export const slowTests: readonly string[] = [
   'test/replication/relay/wal-budget-postgres.test.ts',
   'test/replication/repair/repair.test.ts',
   'test/replication/schema-diff.test.ts',
+  'test/replication/verify/checkpoint-servers.test.ts',
   'test/replication/verify/fence.test.ts',
   'test/replication/verify/incremental.test.ts',
   'test/replication/verify/mutations.test.ts',

@@ -2,6 +2,7 @@ import t from 'tap'
 import { waitForCloud } from '../../../replication/heartbeat.ts'
 import { describe, judgeAll } from '../../../ops/commands/verify.ts'
 import { createReplication, insertTalk, plant, withRole } from '../../replication/support.ts'
+import { temporaryFolder } from '../../support/api.ts'
 import { queryRows, uniqueName } from '../../support/databases.ts'
 import { ops } from './support.ts'
 
@@ -21,7 +22,11 @@ t.test('match, drift, undetermined and misuse, each with its exit code', async (
   await waitForCloud(pair)
   const database = new URL(pair.cloudUrl).pathname.slice(1)
   for (const one of cloudSettings) await queryRows(pair.cloudUrl, `alter database ${database} set ${one}`)
-  const settings = { LOCAL_DATABASE_URL: pair.primaryUrl, PRODUCTION_DATABASE_URL: pair.cloudUrl }
+  const settings = {
+    LOCAL_DATABASE_URL: pair.primaryUrl,
+    PRODUCTION_DATABASE_URL: pair.cloudUrl,
+    VERIFY_STATE_PATH: temporaryFolder(t),
+  }
 
   const sound = await ops(settings, 'verify')
   t.equal(sound.exitCode, 0, sound.stderr)
@@ -60,6 +65,8 @@ t.test('match, drift, undetermined and misuse, each with its exit code', async (
         moreDifferences: 0,
         reason: null,
         lsn: /^[0-9A-F]+\/[0-9A-F]+$/,
+        rowsFromEarlier: 0,
+        earlierSince: null,
       },
     ],
   })
@@ -90,6 +97,7 @@ t.test('an owner that may not replicate needs REPLICATION_DATABASE_URL', async (
   const settings = {
     LOCAL_DATABASE_URL: withRole(pair.primaryUrl, owner, 'p'),
     PRODUCTION_DATABASE_URL: pair.cloudUrl,
+    VERIFY_STATE_PATH: temporaryFolder(t),
   }
   t.match(await ops(settings, 'verify'), { exitCode: 2, stderr: /REPLICATION_DATABASE_URL is not set/ })
   const given = await ops({ ...settings, REPLICATION_DATABASE_URL: pair.replicationUrl }, 'verify')
@@ -104,7 +112,7 @@ t.test('one word for all tables, and what is not known is said beside what is', 
   t.equal(verdicts(), 'match')
   t.equal(verdicts('match', 'undetermined'), 'undetermined')
   t.equal(verdicts('undetermined', 'drift', 'match'), 'drift')
-  const text = describe({
+  const drift = {
     table: 'lexicon',
     verdict: 'drift',
     primaryRows: 3,
@@ -113,6 +121,12 @@ t.test('one word for all tables, and what is not known is said beside what is', 
     moreDifferences: 0,
     reason: 'a row moved',
     lsn: '0/1',
-  })
+  } as const
+  const text = describe(drift)
   t.equal(text, 'lexicon        drift        3/4 rows, 1 difference, a row moved\n  1, 2: extra')
+  const earlierSince = new Date(2026, 0, 2, 22, 10).toISOString()
+  t.match(
+    describe({ ...drift, rowsFromEarlier: 2, earlierSince }),
+    /a row moved, 2 of them were compared from 22:10 on and are unchanged on both sides since\n/,
+  )
 })
