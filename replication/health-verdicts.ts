@@ -1,19 +1,25 @@
+import { formatBytes, formatDuration } from '../core/amounts.ts'
 import type { Finding } from './finding.ts'
 import type { ReplicationHealth } from './health.ts'
 import { judgeRelay } from './relay/relay-verdicts.ts'
+import type { SlotFacts } from './slot.ts'
 import type { TableVerification } from './verify/verify-tables.ts'
 
 export interface HealthLimits {
   /** the cloud may be this far behind; no limit when absent */
   maxLagSeconds?: number
   maxLagBytes?: number
+  /** of these limits: who has passed one is told to come back to this share of it (default 1) */
+  lagBackShare?: number
+  /** of what a slot may keep: more is worth a warning (default 0.5) */
+  slotShare?: number
 }
 
 /** What is wrong with replication: errors need a person, warnings will. */
 export function judgeHealth(health: ReplicationHealth, limits: HealthLimits = {}): Finding[] {
   return [
     ...(health.relay === null ? judgeSubscription(health) : judgeRelay(health.relay, health.slot)),
-    ...judgeSlot(health),
+    ...judgeSlot(health, limits),
     ...judgeLag(health, limits),
     ...judgeIndex(health),
   ]
@@ -82,9 +88,26 @@ function judgeSubscription(health: ReplicationHealth): Finding[] {
   return found
 }
 
-function judgeSlot(health: ReplicationHealth): Finding[] {
-  const { slot, subscription, relay } = health
+/** The slot of a cloud that follows, or should; it is the primary alone that knows about it. */
+export function judgeSlot(
+  { slot, subscription, relay }: Pick<ReplicationHealth, 'slot' | 'subscription' | 'relay'>,
+  limits: HealthLimits = {},
+): Finding[] {
   if (subscription === null && relay === null) return []
+  const again =
+    relay === null
+      ? 'ops teardown-replication, empty the tables on the cloud, then ops setup-replication'
+      : 'ops reseed copies everything again, from a new slot'
+  if (slot !== null) return judgeKeptLog(slot, again, limits)
+  const message =
+    relay === null
+      ? `the slot ${subscription?.slot ?? ''} of the subscription is gone`
+      : `the slot ${relay.slot} of the relay is gone`
+  return [{ code: 'SLOT_LOST', side: 'primary', severity: 'error', message, fix: again }]
+}
+
+/** @param again what to do when log is lost */
+export function judgeKeptLog(slot: SlotFacts, again: string, limits: HealthLimits = {}): Finding[] {
   const finding = (code: string, message: string, fix: string, severity: Finding['severity']): Finding => ({
     code,
     side: 'primary',
@@ -92,17 +115,6 @@ function judgeSlot(health: ReplicationHealth): Finding[] {
     message,
     fix,
   })
-  const again =
-    relay === null
-      ? 'ops teardown-replication, empty the tables on the cloud, then ops setup-replication'
-      : 'ops reseed copies everything again, from a new slot'
-  if (slot === null) {
-    const message =
-      relay === null
-        ? `the slot ${subscription?.slot ?? ''} of the subscription is gone`
-        : `the slot ${relay.slot} of the relay is gone`
-    return [finding('SLOT_LOST', message, again, 'error')]
-  }
   if (slot.walStatus === 'lost') {
     return [
       finding('SLOT_LOST', `the slot ${slot.name} has lost log that the cloud has not taken`, again, 'error'),
@@ -114,22 +126,18 @@ function judgeSlot(health: ReplicationHealth): Finding[] {
       finding('SLOT_AT_RISK', `the slot ${slot.name} will be lost at the next checkpoint`, fix, 'error'),
     ]
   }
-  if (slot.safeWalBytes !== null && Number(slot.safeWalBytes) < Number(slot.retainedBytes)) {
-    const fix = 'let the cloud catch up, or raise max_slot_wal_keep_size'
-    return [
-      finding(
-        'SLOT_HALF_FULL',
-        `the slot ${slot.name} has used half of max_slot_wal_keep_size`,
-        fix,
-        'warning',
-      ),
-    ]
-  }
-  return []
+  if (slot.safeWalBytes === null) return []
+  const keptBytes = Number(slot.retainedBytes)
+  const { slotShare = 0.5 } = limits
+  if (keptBytes <= slotShare * (keptBytes + Number(slot.safeWalBytes))) return []
+  const fix = 'let the cloud catch up, or raise max_slot_wal_keep_size'
+  const message = `the slot ${slot.name} has used ${slotShare < 0.5 ? 'about ' : ''}half of max_slot_wal_keep_size`
+  return [finding('SLOT_HALF_FULL', message, fix, 'warning')]
 }
 
 function judgeLag(health: ReplicationHealth, limits: HealthLimits): Finding[] {
   const { seconds, bytes } = health.lag
+  const { maxLagSeconds, maxLagBytes, lagBackShare = 1 } = limits
   const found: Finding[] = []
   const finding = (message: string): Finding => ({
     code: 'LAG',
@@ -138,14 +146,18 @@ function judgeLag(health: ReplicationHealth, limits: HealthLimits): Finding[] {
     message,
     fix: 'ops status shows whether replication runs and what it waits for',
   })
-  if (limits.maxLagSeconds !== undefined && (seconds === null || seconds > limits.maxLagSeconds)) {
-    const behind = seconds === null ? 'has no heartbeat' : `is ${seconds.toFixed(1)} s behind`
-    found.push(finding(`the cloud ${behind}, the limit is ${limits.maxLagSeconds} s`))
+  if (maxLagSeconds !== undefined && (seconds === null || seconds > maxLagSeconds * lagBackShare)) {
+    const behind = seconds === null ? 'has no heartbeat' : `is ${inWords(seconds)} behind`
+    found.push(finding(`the cloud ${behind}, the limit is ${maxLagSeconds} s`))
   }
-  if (limits.maxLagBytes !== undefined && bytes !== null && bytes > limits.maxLagBytes) {
-    found.push(finding(`the cloud is ${bytes} bytes behind, the limit is ${limits.maxLagBytes}`))
+  if (maxLagBytes !== undefined && bytes !== null && bytes > maxLagBytes * lagBackShare) {
+    found.push(finding(`the cloud is ${formatBytes(bytes)} behind, the limit is ${formatBytes(maxLagBytes)}`))
   }
   return found
+}
+
+function inWords(seconds: number): string {
+  return seconds < 60 ? `${seconds.toFixed(1)} s` : formatDuration(seconds * 1000)
 }
 
 function judgeIndex(health: ReplicationHealth): Finding[] {

@@ -12,6 +12,7 @@ import { judgeSchema } from './schema-verdicts.ts'
 import { openServer, type Server, type ServerUrls } from './servers.ts'
 import { describeHolder } from './monitor/lock.ts'
 import { judgeServer, judgeServerPair } from './server-verdicts.ts'
+import { readSlots, type SlotFacts } from './slot.ts'
 import { countRows, readTableFacts } from './table-facts.ts'
 import { readVectorIndexState, type ModelFacts } from './vector-index.ts'
 
@@ -46,6 +47,8 @@ export interface StatusReport {
   cloud: ServerStatus
   /** null unless both answer and are migrated */
   replication: ReplicationHealth | null
+  /** our slots at the primary, also while the cloud is away: it is then that their log grows; null when it does not answer */
+  slots: readonly SlotFacts[] | null
   tables: readonly TableStatus[]
   /** the active model; null when there is none or nobody knows */
   model: ModelFacts | null
@@ -82,6 +85,7 @@ export async function readStatus(urls: ServerUrls, queryTimeoutMs?: number): Pro
       primary: primaryStatus,
       cloud: cloudStatus,
       replication,
+      slots: ours === null ? null : await readSlots(ours.pool),
       tables: await readTableStatus(atHome, away),
       model: knows === null ? null : await unlessAltered(readActiveModel(knows.pool)),
       monitorSession: ours === null ? null : await readMonitorSession(ours.pool),

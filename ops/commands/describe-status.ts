@@ -2,35 +2,43 @@ import { formatBytes } from '../../core/amounts.ts'
 import { describeFindings } from '../../replication/finding.ts'
 import type { MonitorPresence } from '../../replication/monitor/presence.ts'
 import type { Alert } from '../../replication/monitor/sample.ts'
+import type { SlotFacts } from '../../replication/slot.ts'
 import type { ServerStatus, StatusReport } from '../../replication/status.ts'
 import { describeRelay } from './describe-relay.ts'
 import { formatTable } from './format-table.ts'
 
-/** Everything on one screen. */
-export function describeStatus(report: StatusReport, monitor: MonitorPresence): string {
+/** Everything on one screen. With `troubleFirst` what is wrong stands above the tables, for a screen that cuts off. */
+export function describeStatus(
+  report: StatusReport,
+  monitor: MonitorPresence,
+  { troubleFirst = false }: { troubleFirst?: boolean } = {},
+): string {
+  const isSilent = report.primary.error !== null && report.cloud.error !== null
+  const never = isSilent ? '?' : 'never'
   const tables = formatTable(
     ['table', 'primary', 'cloud', 'last verified', 'in full'],
     report.tables.map((one) => [
       one.table,
       one.primaryRows ?? '?',
       one.cloudRows ?? '?',
-      one.verdict === null ? 'never' : `${one.verdict} ${one.checkedAt ?? ''}`,
-      one.fullAt ?? 'never',
+      one.verdict === null ? never : `${one.verdict} ${one.checkedAt ?? ''}`,
+      one.fullAt ?? never,
     ]),
   )
   const alerts = alertsBeside(report, monitor.alerts ?? [])
+  const trouble = [
+    ...(report.findings.length === 0 ? [] : ['', describeFindings(report.findings)]),
+    ...(alerts.length === 0 ? [] : ['', 'the monitor says', ...alerts.map(describeAlert)]),
+  ]
   return [
     describeServer('primary', report.primary),
     describeServer('cloud', report.cloud),
     describeReplication(report),
     report.model === null
-      ? 'model    none active'
+      ? `model    ${isSilent ? 'unknown while no server answers' : 'none active'}`
       : `model    ${report.model.id}, ${report.model.dimensions} dimensions`,
     `monitor  ${describeMonitor(report, monitor)}`,
-    '',
-    tables,
-    ...(report.findings.length === 0 ? [] : ['', describeFindings(report.findings)]),
-    ...(alerts.length === 0 ? [] : ['', 'the monitor says', ...alerts.map(describeAlert)]),
+    ...(troubleFirst ? [...trouble, '', tables] : ['', tables, ...trouble]),
   ].join('\n')
 }
 
@@ -65,9 +73,19 @@ function describeServer(name: string, server: ServerStatus): string {
   return `${label} Postgres ${server.version ?? '?'}, pgvector ${server.pgvector ?? 'missing'}, ${beat}`
 }
 
+function describeSlot({ name, active, walStatus, retainedBytes, safeWalBytes }: SlotFacts): string {
+  const left =
+    safeWalBytes === null ? '' : `, ${formatBytes(Math.max(0, Number(safeWalBytes)))} until it is cut`
+  const state = walStatus === 'lost' ? 'lost' : active ? 'active' : 'idle'
+  return `${name} ${state}, keeps ${formatBytes(Number(retainedBytes))} of log${left}`
+}
+
 function describeReplication(report: StatusReport): string {
   const health = report.replication
-  if (health === null) return 'follows  unknown while not both servers are there and migrated'
+  if (health === null) {
+    const slots = (report.slots ?? []).map((slot) => `\nslot     ${describeSlot(slot)}`)
+    return `follows  unknown while not both servers are there and migrated${slots.join('')}`
+  }
   const lag = health.lag.seconds === null ? 'no heartbeat yet' : `${health.lag.seconds.toFixed(1)} s behind`
   const kept =
     health.slot === null ? 'slot lost' : `slot keeps ${formatBytes(Number(health.slot.retainedBytes))}`

@@ -2,6 +2,7 @@ import type { Invocation, Output } from '../../core/cli.ts'
 import { errorMessage, HomeportError, type ExitCode } from '../../core/errors.ts'
 import type { HealthLimits } from '../../replication/health-verdicts.ts'
 import { testNotice, type Way } from '../../replication/monitor/delivery/notice.ts'
+import { Outbox } from '../../replication/monitor/delivery/outbox.ts'
 import { MonitorHistory } from '../../replication/monitor/history.ts'
 import { MonitorLock } from '../../replication/monitor/lock.ts'
 import type { MonitorState } from '../../replication/monitor/monitor-metrics.ts'
@@ -24,21 +25,29 @@ export async function stayAndWatch(options: StayOptions, out: Output, json: bool
   const { settings, ...watch } = options
   const { statePath, keepDays, port, ...more } = settings
   const history = await MonitorHistory.open({ folder: statePath, keepDays })
+  const outbox = await Outbox.open(statePath)
   const since = new Date().toISOString()
   let current: MonitorState = { sample: null, alerts: [], since }
-  const server = await startMonitorServer({ port, history, current: () => current }).catch(
-    async (error: unknown) => {
-      await refuseSecondMonitor(options.primaryUrl)
-      throw error
-    },
-  )
+  const server = await startMonitorServer({
+    port,
+    history,
+    beatSeconds: options.beatSeconds,
+    current: () => current,
+  }).catch(async (error: unknown) => {
+    await refuseSecondMonitor(options.primaryUrl)
+    throw error
+  })
   try {
-    if (!json) out.note(`watching; ${server.url}/ shows it; Ctrl-C stops`)
     await runMonitor({
       ...watch,
       ...more,
       history,
-      onLook: ({ sample, alerts }) => (current = { sample, alerts, since }),
+      outbox,
+      onLook: ({ sample, alerts }) => {
+        // Not before it is the only one.
+        if (!json && current.sample === null) out.note(`watching; ${server.url}/ shows it; Ctrl-C stops`)
+        current = { sample, alerts, since }
+      },
       onEvent: (event) => out.result(event, `${event.at} ${event.event}: ${event.message}`),
     })
   } finally {

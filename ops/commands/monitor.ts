@@ -1,9 +1,10 @@
-import { formatBytes } from '../../core/amounts.ts'
+import { formatBytes, formatDuration } from '../../core/amounts.ts'
 import { defineCommand, wholeNumber, type Invocation } from '../../core/cli.ts'
 import type { ExitCode } from '../../core/errors.ts'
 import { describeFindings } from '../../replication/finding.ts'
 import type { HealthLimits } from '../../replication/health-verdicts.ts'
 import { checkReplication, type MonitorReport } from '../../replication/monitor/check.ts'
+import { MonitorHistory } from '../../replication/monitor/history.ts'
 import { sampleSlot } from '../../replication/monitor/server-look.ts'
 import { refuseWrongServers } from '../../replication/server-verdicts.ts'
 import { withServers } from '../../replication/servers.ts'
@@ -29,16 +30,18 @@ export const monitorCommand = defineCommand<Options>({
   summary:
     'Watch replication: heartbeat, lag, slot, disk, index, and an exact comparison of every published table',
   details:
-    'With --once: one look; exit 3 on drift, on a limit that is passed, on rows in quarantine, and on a slot,\n' +
-    'subscription or relay that does not work; exit 1 when a server does not answer. Without: runs until it is stopped,\n' +
-    'the only one of its primary, and prints one line an event. What lasts is raised once, said again when it becomes an\n' +
-    'error, and once when it is over: here, to ALERT_WEBHOOK_URL and to ALERT_COMMAND; --test-alert tries both.\n' +
+    'With --once: one look; exit 3 on drift, on a limit that is passed, on rows in quarantine, on a disk that is\n' +
+    'nearly full or a slot that ends soon, and on a slot, subscription or relay that does not work; exit 1 when a server\n' +
+    'does not answer. Without: runs until it is stopped, the only one of its primary, and prints one line an event. What\n' +
+    'lasts is raised once, said again when it becomes an error, and once when it is over: here, to ALERT_WEBHOOK_URL and\n' +
+    'to ALERT_COMMAND, until it has arrived there, also after a restart; --test-alert tries both.\n' +
     'With --once --json: {"ok", "at", "lag": {bytes, seconds}, "slot": {name, active, walStatus, safeWalBytes, retainedBytes}|null,\n' +
     '"subscription": {enabled, running, applyErrors, syncErrors, tablesReady, tables}|null,\n' +
     '"relay": {slot, state, running, endLsn, epoch, batches, holder: {name, since, until, holds}|null,\n' +
     'stop: {code, message, hint}|null, conflicts, quarantined: [{table, rows}], ranges: {copied, all}}|null,\n' +
     '"tables": [{table, verdict, primaryRows, cloudRows, differences: [{key, kind, columns}], moreDifferences, reason}],\n' +
     '"index": {model, name, present}|null, "disk": {freeBytes, totalBytes}|null,\n' +
+    '"forecast": {seconds, what}|null (by what a monitor that stays has seen),\n' +
     '"versions": {primary, cloud: {postgres, pgvector}}, "findings": [{code, side, severity, message, fix, table?}],\n' +
     '"remarks": [text]}. With --json alone: one line {at, event, message, alert?} an event; alert is {id, code, side, severity,\n' +
     'table, message, fix, since, until}. With --test-alert --json: {"ok", "ways": [{way, ok, error}]}.',
@@ -83,7 +86,7 @@ export const monitorCommand = defineCommand<Options>({
 
 async function lookOnce({ options, out, signal }: Invocation<Options>): Promise<ExitCode> {
   const { primaryUrl, cloudUrl } = serverUrls()
-  const { replicationUrl, dataFolder } = monitorSettings()
+  const { replicationUrl, dataFolder, statePath } = monitorSettings()
   const report = await withServers({ primaryUrl, cloudUrl }, ({ primary, cloud }) => {
     refuseWrongServers(primary.facts, cloud.facts)
     return checkReplication({
@@ -93,6 +96,7 @@ async function lookOnce({ options, out, signal }: Invocation<Options>): Promise<
       ...(replicationUrl === undefined ? {} : { replicationUrl }),
       ...(dataFolder === undefined ? {} : { dataFolder }),
       limits: limitsOf(options),
+      history: MonitorHistory.find(statePath),
       signal,
     })
   })
@@ -141,6 +145,7 @@ function toJson(report: MonitorReport): unknown {
     tables: report.tables,
     index,
     disk: report.disk,
+    forecast: report.forecast,
     versions: report.versions,
     findings: report.findings,
     remarks: report.remarks,
@@ -177,6 +182,9 @@ function describe(report: MonitorReport): string {
       : [
           `disk   ${formatBytes(report.disk.freeBytes)} free of ${formatBytes(report.disk.totalBytes)} for the primary's log`,
         ]),
+    ...(report.forecast === null
+      ? []
+      : [`end    ${report.forecast.what} in ${formatDuration(report.forecast.seconds * 1000)}`]),
     ...(index === null ? [] : [`index  ${index.name} ${index.present ? 'present' : 'missing'}`]),
     ...report.remarks.map((remark) => `remark ${remark}`),
     ...(report.findings.length === 0 ? [] : ['', describeFindings(report.findings)]),

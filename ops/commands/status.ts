@@ -22,6 +22,7 @@ export const statusCommand = defineCommand<{ watch?: boolean }>({
     'else one after the other; Ctrl-C ends it with exit code 0.\n' +
     'With --json, one line each time: {"at", "primary", "cloud": {error, version, pgvector, database, missingMigrations,\n' +
     'heartbeatAt}, "replication": {subscription, relay, workers, slot, otherSlots, lag, index}|null (relay: as in ops monitor),\n' +
+    '"slots": [{name, active, activePid, walStatus, safeWalBytes, confirmedLsn, currentLsn, retainedBytes, lagBytes}]|null,\n' +
     '"tables": [{table, primaryRows, cloudRows, verdict, checkedAt, fullAt}], "model": {id, dimensions, state}|null,\n' +
     '"monitor": {running: true|false|null, session, url, lookedAt, historyError,\n' +
     'alerts: [{id, code, side, severity, table, message, fix, since, until}]|null},\n' +
@@ -68,7 +69,10 @@ async function watch(
     try {
       const seen = await orAborted(look(), signal)
       const title = `ops status at ${seen.report.at}, Ctrl-C ends it`
-      out.screen(toJson(seen), `${title}\n\n${describeStatus(seen.report, seen.monitor)}\n`)
+      out.screen(
+        toJson(seen),
+        `${title}\n\n${describeStatus(seen.report, seen.monitor, { troubleFirst: true })}\n`,
+      )
     } catch (error) {
       if (signal.aborted) return
       // Configuration does not heal; a server that went away in the middle of a look does.

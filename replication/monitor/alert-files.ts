@@ -25,7 +25,7 @@ export class AlertFiles {
     const latest = new Map<string, Alert>()
     for (const day of await this.#files.days()) {
       let lost = 0
-      for (const line of await this.#files.read(day)) {
+      for await (const line of this.#files.read(day)) {
         const alert = line === 'unreadable' ? undefined : asAlert(line.value)
         if (alert === undefined) lost += 1
         else keepLatest(latest, alert)

@@ -2,7 +2,7 @@ import type { Finding } from '../finding.ts'
 import type { Alert } from './sample.ts'
 
 /** Who sees findings, each at its own times: a problem is over only when whoever saw it has looked again. */
-export type Source = 'reach' | 'look' | 'servers' | 'verify' | 'content' | 'recall' | 'delivery'
+export type Source = 'reach' | 'look' | 'home' | 'servers' | 'verify' | 'content' | 'recall' | 'delivery'
 
 /** What one of them sees now. */
 export interface Seen {
@@ -42,13 +42,16 @@ const exact: Patience = { raiseAfter: 1, overAfter: 1 }
 const patienceByCode: Readonly<Record<string, Patience>> = {
   LAG: passing,
   HEARTBEAT_STUCK: passing,
-  SLOT_ENDS_SOON: passing,
+  // A burst of writing on a busy disk is no trend, and a pause in one no end of it.
+  SLOT_ENDS_SOON: { raiseAfter: 6, overAfter: 36 },
   SLOT_HALF_FULL: passing,
   SUBSCRIPTION_NOT_RUNNING: passing,
   RELAY_NOT_RUNNING: passing,
   PRIMARY_UNREACHABLE: passing,
   CLOUD_UNREACHABLE: passing,
   LOOK_FAILED: passing,
+  // What fails at one line may succeed at the next while the disk is nearly full.
+  HISTORY_NOT_WRITTEN: { raiseAfter: 1, overAfter: 12 },
   DRIFT: exact,
   UNDETERMINED: { raiseAfter: 2, overAfter: 1 },
   VERIFY_FAILED: { raiseAfter: 2, overAfter: 1 },

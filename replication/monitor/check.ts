@@ -1,13 +1,17 @@
 import { HomeportError } from '../../core/errors.ts'
 import type { Finding } from '../finding.ts'
-import { judgeHealth, judgeTables, type HealthLimits } from '../health-verdicts.ts'
+import { judgeTables, type HealthLimits } from '../health-verdicts.ts'
 import { readHealth, type ReplicationHealth } from '../health.ts'
 import { beat, waitForCloud } from '../heartbeat.ts'
 import type { DiskSpace } from '../relay/primary-disk.ts'
 import type { TableVerification } from '../verify/verify-tables.ts'
 import type { ServerFacts } from '../server-facts.ts'
+import type { MonitorHistory } from './history.ts'
+import { judgeLook, leastStuckSeconds } from './judge-look.ts'
+import { readPast } from './past-log.ts'
+import type { MonitorSample } from './sample.ts'
 import { lookAtServers, readFittings, type Fittings } from './server-look.ts'
-import { follows, remarksOn } from './verdicts.ts'
+import { endOf, follows, remarksOn } from './verdicts.ts'
 import { verifyContent, type VerificationOptions, type Verified } from './verification.ts'
 
 /** One look at replication, with a comparison of everything. */
@@ -20,6 +24,8 @@ export interface MonitorReport {
   findings: readonly Finding[]
   /** with the primary's log; null where it cannot be known */
   disk: DiskSpace | null
+  /** when the slot is cut or the disk full; null while not in sight, and where no monitor looked in the last minutes */
+  forecast: MonitorSample['forecast']
   versions: { primary: Versions; cloud: Versions }
   /** what is worth knowing and no finding */
   remarks: readonly string[]
@@ -34,15 +40,17 @@ export interface CheckOptions extends VerificationOptions {
   limits?: HealthLimits
   /** where the primary's data is on this machine, where the server does not say it */
   dataFolder?: string
+  /** of a monitor that stays: a forecast needs more than one look */
+  history?: Pick<MonitorHistory, 'samples' | 'openAlerts'> | null
   signal?: AbortSignal
 }
 
 /**
- * Beats, measures, compares every published table and judges it all. What needs more than one look (forecast), or
- * takes long (recall), is for {@link runMonitor}.
+ * Beats, measures, compares every published table and judges it all, as {@link runMonitor} does. What takes long
+ * (recall) is for that alone, and a forecast needs the history of one.
  */
 export async function checkReplication(options: CheckOptions): Promise<MonitorReport> {
-  const { primary, cloud, signal, limits, dataFolder } = options
+  const { primary, cloud, signal, limits = {}, dataFolder, history = null } = options
   const timeoutMs = options.fenceTimeoutMs ?? 15_000
   const before = await readHealth(primary, cloud)
   const travelled = follows(before) ? await travelTime(options, timeoutMs) : null
@@ -52,14 +60,18 @@ export async function checkReplication(options: CheckOptions): Promise<MonitorRe
   const fenceTimeoutMs = travelled === null ? 1000 : timeoutMs
   const content = await verifyContent({ ...options, fenceTimeoutMs })
   signal?.throwIfAborted()
-  const log = { samples: [], lsn: null }
   const folder = dataFolder === undefined ? {} : { dataFolder }
-  const { health, disk } = await lookAtServers({ primary, cloud, before: { health: before, log }, ...folder })
+  const past = await readPast(history, before.slot?.name)
+  const look = await lookAtServers({ primary, cloud, before: { health: before, log: past.log }, ...folder })
+  const { health, disk, forecast } = look
   // One that arrived shows that what failed meanwhile is over.
   if (travelled !== null) Object.assign(health, { newApplyErrors: 0 }).lag.seconds = travelled
   const fittings = await readFittings({ primary, cloud })
+  // A beat of now says little about a cloud that had the last one, however long ago that was.
+  const isStuck = (before.lag.seconds ?? Infinity) > leastStuckSeconds
+  const judged = judgeLook(look, { limits, beatSeconds: 5, alerts: past.alerts })
   const findings = [
-    ...judgeHealth(health, limits),
+    ...judged.flatMap((seen) => seen.findings).filter(({ code }) => isStuck || code !== 'HEARTBEAT_STUCK'),
     ...fittings.findings,
     ...content.findings,
     ...judgeTables(content.tables),
@@ -71,6 +83,7 @@ export async function checkReplication(options: CheckOptions): Promise<MonitorRe
     tables: content.tables,
     findings,
     disk,
+    forecast: forecast === null ? null : { seconds: forecast.seconds, what: endOf(forecast) },
     versions: versionsOf(fittings),
     remarks: remarksOn(fittings.primary, fittings.cloud),
   }

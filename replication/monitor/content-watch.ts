@@ -33,7 +33,7 @@ export class ContentWatch {
   readonly #verifier: ContentVerifier
   #running: Promise<void> | null = null
   #seen: Seen[] = []
-  #isProven = false
+  #isProven: boolean | null = null
   #recall: MonitorSample['recall'] = null
   #recalledMs = -Infinity
 
@@ -65,11 +65,11 @@ export class ContentWatch {
     this.#running = this.#run(look).finally(() => (this.#running = null))
   }
 
-  /** What was found since this was asked last, and whether a comparison among it found everything as it should be. */
-  take(): { seen: Seen[]; isProven: boolean } {
+  /** What was found since this was asked last, and whether everything was as it should be; null without a comparison. */
+  take(): { seen: Seen[]; isProven: boolean | null } {
     const taken = { seen: this.#seen, isProven: this.#isProven }
     this.#seen = []
-    this.#isProven = false
+    this.#isProven = null
     return taken
   }
 
@@ -87,6 +87,7 @@ export class ContentWatch {
     } catch (error) {
       if (signal.aborted) return
       schedule.retryAt(Date.now() + retryMs)
+      this.#isProven = false
       this.#seen.push({ source: 'verify', findings: [failed(error)] })
       return
     }

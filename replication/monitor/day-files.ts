@@ -1,6 +1,6 @@
-import { chmod, mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { createReadStream } from 'node:fs'
+import { chmod, mkdir, open, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { setImmediate } from 'node:timers/promises'
 import { diskReason } from '../../core/disk-reason.ts'
 import { errorCode, HomeportError } from '../../core/errors.ts'
 
@@ -9,7 +9,8 @@ export type DayLine = { value: unknown } | 'unreadable'
 
 export const dayMs = 86_400_000
 const newline = 0x0a
-const linesAtOnce = 1_000
+/** No line of ours is longer; what is has been written by somebody else. */
+const longestLine = 1_048_576
 
 /**
  * JSON lines in a folder of their own, one file a day (UTC) and kind: samples-2026-01-02.jsonl. Closed to everyone
@@ -42,27 +43,40 @@ export class DayFiles {
 
   /** The days that there are files of, oldest first; none where there is no folder. */
   async days(): Promise<string[]> {
-    const names = await readdir(this.folder).catch((error: unknown) => {
+    const entries = await readdir(this.folder, { withFileTypes: true }).catch((error: unknown) => {
       if (errorCode(error) === 'ENOENT') return []
       throw error
     })
     const pattern = new RegExp(`^${this.#kind}-(\\d{4}-\\d{2}-\\d{2})\\.jsonl$`)
-    return names.flatMap((name) => pattern.exec(name)?.[1] ?? []).sort()
+    return entries
+      .flatMap((entry) => (entry.isDirectory() ? [] : (pattern.exec(entry.name)?.[1] ?? [])))
+      .sort()
   }
 
-  /** The lines of a day, in the order in which they were written; none when its file is gone by now. */
-  async read(day: string): Promise<DayLine[]> {
-    const text = await readFile(this.pathOf(day), 'utf8').catch((error: unknown) => {
-      if (errorCode(error) === 'ENOENT') return ''
+  /** The lines of a day, in the order in which they were written, as they are read; none when its file is gone by now. */
+  async *read(day: string): AsyncGenerator<DayLine> {
+    let rest = ''
+    let isTooLong = false
+    try {
+      for await (const chunk of createReadStream(this.pathOf(day), 'utf8')) {
+        const lines = (rest + String(chunk)).split('\n')
+        rest = lines.pop() ?? ''
+        for (const line of lines) {
+          if (isTooLong) yield 'unreadable'
+          else if (line !== '') yield parseLine(line)
+          isTooLong = false
+        }
+        if (rest.length <= longestLine) continue
+        // The end of it is looked for, and nothing of it kept.
+        isTooLong = true
+        rest = ''
+      }
+    } catch (error) {
+      if (errorCode(error) === 'ENOENT') return
       throw error
-    })
-    const lines: DayLine[] = []
-    for (const line of text.split('\n')) {
-      if (line !== '') lines.push(parseLine(line))
-      // A day may be megabytes, and the monitor has to beat meanwhile.
-      if (lines.length % linesAtOnce === 0) await setImmediate()
     }
-    return lines
+    if (isTooLong) yield 'unreadable'
+    else if (rest !== '') yield parseLine(rest)
   }
 
   /** Puts these lines in place of a day's, or leaves that as it was. @throws HomeportError HISTORY_NOT_WRITTEN. */

@@ -13,7 +13,7 @@ import type { Alert, MonitorSample } from './sample.ts'
 
 /** The documented JSON of /health. */
 export interface MonitorHealth {
-  /** failing while an alert is open that is an error */
+  /** failing while an alert is open that is an error, and while the last look is old: it hangs, or cannot look */
   status: 'ok' | 'failing'
   program: 'homeport monitor'
   pid: number
@@ -39,6 +39,8 @@ export interface MonitorData extends MonitorHealth {
   /** alerts that were over within these hours, the last one first */
   past: Alert[]
   unreadableLines: number
+  /** a last look that is older means that the monitor hangs */
+  oldAfterSeconds: number
   /** why there is no history; null when there is */
   historyError: string | null
 }
@@ -50,6 +52,8 @@ export interface MonitorServerOptions {
   port: number
   history: Pick<MonitorHistory, 'samples' | 'alerts' | 'unreadableLines'>
   current: () => MonitorState
+  /** time between two looks (default 5) */
+  beatSeconds?: number
 }
 
 /**
@@ -66,7 +70,10 @@ export async function startMonitorServer(options: MonitorServerOptions): Promise
 }
 
 async function buildMonitorApp(options: MonitorServerOptions): Promise<FastifyInstance> {
-  const { history, current } = options
+  const { history, current, beatSeconds = 5 } = options
+  const oldAfterSeconds = Math.max(leastOldSeconds, 6 * beatSeconds)
+  const describe = (state: MonitorState): MonitorHealth =>
+    describeMonitor(state, { nowMs: Date.now(), oldAfterSeconds })
   const metrics: MonitorMetrics = createMonitorMetrics()
   const app = createLocalApp()
   await registerSecurityHeaders(app)
@@ -81,7 +88,7 @@ async function buildMonitorApp(options: MonitorServerOptions): Promise<FastifyIn
   })
   app.get('/live', async () => ({ status: 'live' }))
   app.get('/health', async (_request, reply) => {
-    const health = describeMonitor(current())
+    const health = describe(current())
     return reply.status(health.status === 'ok' ? 200 : 503).send(health)
   })
   app.get('/metrics', async (_request, reply) => {
@@ -92,10 +99,11 @@ async function buildMonitorApp(options: MonitorServerOptions): Promise<FastifyIn
     const now = new Date()
     const past = await readHistory(history, now.getTime() - query.hours * 3_600_000, query.hours > 0)
     return {
-      ...describeMonitor(state),
+      ...describe(state),
       now: now.toISOString(),
       hours: query.hours,
       current: state.sample,
+      oldAfterSeconds,
       ...past,
     } satisfies MonitorData
   })
@@ -110,6 +118,8 @@ const dataSchema = {
   },
 }
 
+/** A look at a server that hangs takes most of a minute. */
+const leastOldSeconds = 60
 /** More than a screen has room for. */
 const atMost = 720
 const pastAlerts = 100
@@ -140,10 +150,14 @@ function drawnOf({ at, lag, slot, walBytesPerSecond, unreachable }: MonitorSampl
   return { at, lag, slot, walBytesPerSecond, unreachable }
 }
 
-/** What /health answers. */
-export function describeMonitor({ sample, alerts, since }: MonitorState): MonitorHealth {
+/** Pure: what /health answers. Before the first look the age is that of the monitor. */
+export function describeMonitor(
+  { sample, alerts, since }: MonitorState,
+  { nowMs, oldAfterSeconds }: { nowMs: number; oldAfterSeconds: number },
+): MonitorHealth {
+  const isOld = nowMs - Date.parse(sample?.at ?? since) > oldAfterSeconds * 1000
   return {
-    status: alerts.some((alert) => alert.severity === 'error') ? 'failing' : 'ok',
+    status: isOld || alerts.some((alert) => alert.severity === 'error') ? 'failing' : 'ok',
     program: 'homeport monitor',
     pid: process.pid,
     since,

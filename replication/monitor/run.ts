@@ -4,7 +4,7 @@ import { orAborted, sleep } from '../../core/backoff.ts'
 import { createPool, explainConnectionError } from '../../core/db.ts'
 import { errorMessage, HomeportError } from '../../core/errors.ts'
 import type { Finding } from '../finding.ts'
-import { judgeHealth, type HealthLimits } from '../health-verdicts.ts'
+import type { HealthLimits } from '../health-verdicts.ts'
 import { beat } from '../heartbeat.ts'
 import { readServerFacts } from '../server-facts.ts'
 import { refuseWrongServers } from '../server-verdicts.ts'
@@ -12,22 +12,15 @@ import { nameSetting, pinSearchPath } from '../servers.ts'
 import type { Seen } from './alerts.ts'
 import { ContentWatch } from './content-watch.ts'
 import { ping } from './delivery/http.ts'
+import { lookAtHome, noLogHistory, type HomeLook, type LogHistory } from './home-look.ts'
+import { judgeHome, judgeLook } from './judge-look.ts'
+import { SampleKeeper } from './keep-samples.ts'
 import { MonitorLock } from './lock.ts'
 import type { Alert, MonitorSample } from './sample.ts'
 import { intervalSchedule, type Schedule } from './schedule.ts'
 import { lookAtServers, readFittings, toSample, type ServerLook, type Servers } from './server-look.ts'
-import { Teller, type TellerOptions } from './teller.ts'
-import {
-  easeLimits,
-  judgeDisk,
-  judgeForecast,
-  judgeHeartbeat,
-  judgeSilence,
-  keepFailing,
-  raisedCodes,
-  remarksOn,
-  type Raised,
-} from './verdicts.ts'
+import { pingFailed, Teller, type TellerOptions } from './teller.ts'
+import { judgeSilence, remarksOn } from './verdicts.ts'
 
 export interface RunMonitorOptions extends TellerOptions {
   primaryUrl: string
@@ -43,7 +36,7 @@ export interface RunMonitorOptions extends TellerOptions {
   limits?: HealthLimits
   /** where the primary's data is on this machine, where the server does not say it */
   dataFolder?: string
-  /** asked for after every comparison that found everything well, while nothing else is wrong */
+  /** asked for after every comparison that found everything well, as soon as nothing else is wrong */
   pingUrl?: string
   /** seconds between two samples in the history (default 15) */
   sampleSeconds?: number
@@ -72,8 +65,6 @@ const lookTimeoutMs = 15_000
 const verifyTimeoutMs = 30 * 60_000
 const fittingsEveryMs = 60_000
 const pruneEveryMs = 86_400_000
-/** A heartbeat this old does not travel, whatever a person has set for the lag. */
-const leastStuckSeconds = 60
 const applicationName = 'homeport monitor'
 
 class Monitor {
@@ -85,10 +76,13 @@ class Monitor {
   readonly #content: ContentWatch
   #holding: Promise<void> = Promise.resolve()
   #areKnown = false
+  /** the last look at both */
   #look: ServerLook | undefined
+  #log: LogHistory = noLogHistory
   #sample: MonitorSample | null = null
+  readonly #keeper: SampleKeeper
+  #isPingDue = false
   #fittedMs = -Infinity
-  #keptMs = -Infinity
   #prunedMs = -Infinity
   #remarks = ''
 
@@ -99,6 +93,7 @@ class Monitor {
     this.#verifying = openServers(options, verifyTimeoutMs)
     this.#lock = new MonitorLock(primaryUrl)
     this.#teller = new Teller(options)
+    this.#keeper = new SampleKeeper(options.sampleSeconds ?? 15)
     this.#content = new ContentWatch({
       ...this.#verifying,
       primaryUrl,
@@ -113,6 +108,7 @@ class Monitor {
   async run(): Promise<void> {
     const { signal, beatSeconds = 5 } = this.#options
     await this.#teller.restore()
+    if (this.#options.pingUrl === undefined) this.#teller.setTrouble(pingFailed, null)
     while (!signal.aborted) {
       await this.#turn()
       // The end interrupts the wait.
@@ -140,9 +136,9 @@ class Monitor {
     const { signal } = this.#options
     const at = new Date().toISOString()
     const seen: Seen[] = []
-    let look: ServerLook | null = null
+    let look: ServerLook | HomeLook | null = null
     try {
-      look = await orAborted(this.#lookAround(seen), signal)
+      look = this.#look = await orAborted(this.#lookAround(seen), signal)
       seen.push({ source: 'reach', findings: [] })
     } catch (error) {
       if (signal.aborted) return
@@ -151,13 +147,18 @@ class Monitor {
       const findings = await orAborted(this.#explain(error), signal).catch(() => null)
       if (findings === null) return
       seen.push({ source: 'reach', findings })
+      const isHomeUp = findings.every(({ code }) => code !== 'PRIMARY_UNREACHABLE')
+      // What goes wrong here as well is what the findings say.
+      if (isHomeUp) look = await orAborted(this.#lookAtHome(seen), signal).catch(() => null)
+      if (signal.aborted) return
     }
-    this.#look = look ?? this.#look
+    this.#log = look?.log ?? this.#log
     const content = this.#content.take()
     await this.#teller.apply([...seen, ...content.seen], at)
     await this.#keep(at, look, seen)
-    if (content.isProven && !this.#teller.raised.some(({ severity }) => severity === 'error')) this.#ping()
-    if (look !== null) this.#content.startIfDue(look)
+    this.#isPingDue = content.isProven ?? this.#isPingDue
+    if (this.#isPingDue && !this.#teller.raised.some(({ severity }) => severity === 'error')) this.#ping()
+    if (look !== null && 'health' in look) this.#content.startIfDue(look)
   }
 
   async #lookAround(seen: Seen[]): Promise<ServerLook> {
@@ -172,13 +173,37 @@ class Monitor {
     }
     const look = await lookAtServers({
       ...this.#looking,
-      ...(this.#look === undefined ? {} : { before: this.#look }),
+      before: { log: this.#log, ...(this.#look === undefined ? {} : { health: this.#look.health }) },
       ...(dataFolder === undefined ? {} : { dataFolder }),
     })
     await beat(primary)
     const servers = await this.#lookAtFittings()
-    seen.push({ source: 'look', findings: this.#judge(look) }, ...servers)
+    seen.push(...judgeLook(look, this.#judging), ...servers)
     return look
+  }
+
+  /** The cloud is away, and the log of the primary grows. */
+  async #lookAtHome(seen: Seen[]): Promise<HomeLook> {
+    const { primary } = this.#looking
+    const { dataFolder } = this.#options
+    const health = this.#look?.health ?? null
+    const slotName = health?.slot?.name ?? health?.relay?.slot ?? health?.subscription?.slot
+    const look = await lookAtHome({
+      primary,
+      log: this.#log,
+      ...(typeof slotName === 'string' ? { slotName } : {}),
+      ...(dataFolder === undefined ? {} : { dataFolder }),
+    })
+    seen.push(judgeHome(look, health, this.#judging))
+    // So that the lag is right as soon as the cloud answers; not before it is known which server this is. One that
+    // takes no writes, as when its disk is full, has said so already.
+    if (this.#areKnown) await beat(primary).catch(() => undefined)
+    return look
+  }
+
+  get #judging() {
+    const { limits = {}, beatSeconds = 5 } = this.#options
+    return { limits, beatSeconds, alerts: this.#teller.raised }
   }
 
   async #lookAtFittings(): Promise<Seen[]> {
@@ -189,23 +214,6 @@ class Monitor {
     if (remarks.join() !== this.#remarks) for (const remark of remarks) this.#teller.say('remark', remark)
     this.#remarks = remarks.join()
     return [{ source: 'servers', findings }]
-  }
-
-  #judge({ health, disk, forecast }: ServerLook): Finding[] {
-    const { limits = {}, beatSeconds = 5 } = this.#options
-    const raised = this.#raised()
-    const found = keepFailing(health, judgeHealth(health, easeLimits(limits, raised)), this.#teller.raised)
-    const limitSeconds = Math.max(leastStuckSeconds, 6 * beatSeconds)
-    return [
-      ...found,
-      ...judgeHeartbeat(health, found, { limitSeconds, raised }),
-      ...judgeForecast(forecast, health.slot?.name ?? '', raised),
-      ...judgeDisk(disk, raised),
-    ]
-  }
-
-  #raised(): Raised {
-    return raisedCodes(this.#teller.raised)
   }
 
   /** Which server does not answer, and why, where that is what an error was about. */
@@ -226,22 +234,17 @@ class Monitor {
     return [{ code: 'LOOK_FAILED', side: 'primary', severity: 'error', message: errorMessage(error), fix }]
   }
 
-  async #keep(at: string, look: ServerLook | null, seen: readonly Seen[]): Promise<void> {
-    const { onLook, sampleSeconds = 15 } = this.#options
+  async #keep(at: string, look: ServerLook | HomeLook | null, seen: readonly Seen[]): Promise<void> {
+    const { onLook } = this.#options
     const unreachable = seen.flatMap(({ findings }) =>
       findings.flatMap(({ code, side }) => (code.endsWith('_UNREACHABLE') ? [side] : [])),
     )
-    const before = this.#sample
-    const sample = toSample(look, { at, recall: this.#content.recall, unreachable }, before)
+    const sample = toSample(look, { at, recall: this.#content.recall, unreachable }, this.#sample)
     this.#sample = sample
     onLook?.({ sample, alerts: this.#teller.raised })
     const now = performance.now()
-    const isNews =
-      JSON.stringify([before?.tables, before?.recall]) !== JSON.stringify([sample.tables, sample.recall])
-    if (isNews || now - this.#keptMs >= sampleSeconds * 1000) {
-      this.#keptMs = now
-      await this.#teller.keep(sample)
-    }
+    const kept = this.#keeper.add(sample, look?.log.lsn ?? null, now)
+    if (kept !== null) await this.#teller.keep(kept)
     if (now - this.#prunedMs >= pruneEveryMs) {
       this.#prunedMs = now
       await this.#teller.prune()
@@ -251,14 +254,15 @@ class Monitor {
   /** Nobody waits for it. */
   #ping(): void {
     const { pingUrl, signal } = this.#options
+    this.#isPingDue = false
     if (pingUrl === undefined) return
     ping(pingUrl, signal).then(
-      () => this.#teller.setTrouble('PING_FAILED', null),
+      () => this.#teller.setTrouble(pingFailed, null),
       (error: unknown) => {
         if (signal.aborted) return
         const message = `the ping after a comparison does not arrive: ${errorMessage(error)}`
         this.#teller.say('undelivered', message)
-        this.#teller.setTrouble('PING_FAILED', message, 'check MONITOR_PING_URL')
+        this.#teller.setTrouble(pingFailed, message, 'check MONITOR_PING_URL')
       },
     )
   }

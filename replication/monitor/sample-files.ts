@@ -40,7 +40,7 @@ export class SampleFiles {
     for (const files of [this.#minutes, this.#seen]) {
       for (const day of await files.days()) {
         if (endOfDay(day) <= sinceMs) continue
-        for (const sample of await this.#read(files, day)) {
+        for await (const sample of this.#read(files, day)) {
           if (Date.parse(sample.at) >= sinceMs) take(sample)
         }
       }
@@ -66,7 +66,7 @@ export class SampleFiles {
     const endMs = endOfDay(day)
     const thinner = new SampleThinner({ fromMs: endMs - dayMs, toMs: endMs - 1, atMost: minutesADay })
     for (const files of [this.#minutes, this.#seen]) {
-      for (const sample of await this.#read(files, day)) thinner.add(sample)
+      for await (const sample of this.#read(files, day)) thinner.add(sample)
     }
     // Damage stays where somebody may look at it.
     if ((this.#unreadable.get(this.#seen.pathOf(day)) ?? 0) > 0) return
@@ -79,19 +79,17 @@ export class SampleFiles {
     this.#unreadable.delete(files.pathOf(day))
   }
 
-  async #read(files: DayFiles, day: string): Promise<MonitorSample[]> {
-    const found: MonitorSample[] = []
+  async *#read(files: DayFiles, day: string): AsyncGenerator<MonitorSample> {
     let tables: MonitorSample['tables'] | undefined
     let lost = 0
-    for (const line of await files.read(day)) {
+    for await (const line of files.read(day)) {
       const sample = line === 'unreadable' ? undefined : asSample(line.value)
       // After a line that is lost nobody knows what "the same again" is.
       tables = sample === undefined ? undefined : (sample.tables ?? tables)
       if (sample === undefined || tables === undefined) lost += 1
-      else found.push({ ...sample, tables })
+      else yield { ...sample, tables }
     }
     this.#unreadable.set(files.pathOf(day), lost)
-    return found
   }
 }
 

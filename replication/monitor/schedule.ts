@@ -14,12 +14,17 @@ export interface Schedule {
 /** A schedule that is due at once, then whenever `nextAfter` says. */
 function createSchedule(nextAfter: (nowMs: number) => number): Schedule {
   let nextMs = -Infinity
+  let begunMs = -Infinity
   return {
     get nextMs() {
       return nextMs
     },
-    isDue: (nowMs) => nowMs >= nextMs,
-    begun: (nowMs) => (nextMs = nextAfter(nowMs)),
+    // A clock that was set back would else ask for patience until it is as late again.
+    isDue: (nowMs) => nowMs >= nextMs || nowMs < begunMs,
+    begun: (nowMs) => {
+      begunMs = nowMs
+      nextMs = nextAfter(nowMs)
+    },
     retryAt: (ms) => (nextMs = Math.min(nextMs, ms)),
   }
 }

@@ -1,16 +1,12 @@
 import type pg from 'pg'
-import { parseLsn } from '../../core/lsn.ts'
-import { loadSql } from '../../core/sql.ts'
 import { publishedTables } from '../../core/published-tables.ts'
 import type { Finding } from '../finding.ts'
 import { readHealth, type ReplicationHealth } from '../health.ts'
-import type { DiskSpace } from '../relay/primary-disk.ts'
-import { readWalBudget } from '../relay/wal-budget.ts'
-import { forecastEnd, forecastWindowMs, type WalEnd, type WalSample } from '../relay/wal-forecast.ts'
 import { judgeSchema } from '../schema-verdicts.ts'
 import { readServerFacts, type ServerFacts } from '../server-facts.ts'
 import type { SlotFacts } from '../slot.ts'
 import { readTableFacts } from '../table-facts.ts'
+import { lookAtLog, type HomeLook, type LogHistory } from './home-look.ts'
 import type { MonitorSample } from './sample.ts'
 import { endOf, judgeVersions } from './verdicts.ts'
 
@@ -20,27 +16,12 @@ export interface Servers {
 }
 
 /** Both servers at one moment, content and schema aside. */
-export interface ServerLook {
+export interface ServerLook extends HomeLook {
   health: ReplicationHealth
-  /** with the primary's log; null where it cannot be known */
-  disk: DiskSpace | null
-  forecast: WalEnd | null
-  walBytesPerSecond: number | null
-  proofs: MonitorSample['tables']
-  /** for the next look */
-  log: LogHistory
 }
-
-/** What looks before this one saw of the primary's log. */
-export interface LogHistory {
-  samples: readonly WalSample[]
-  lsn: { text: string; atMs: number } | null
-}
-
-export const noLogHistory: LogHistory = { samples: [], lsn: null }
 
 export interface LookOptions extends Servers {
-  before?: Pick<ServerLook, 'health' | 'log'>
+  before?: { health?: ReplicationHealth; log: LogHistory }
   /** where the primary's data is on this machine, where the server does not say it */
   dataFolder?: string
 }
@@ -48,57 +29,12 @@ export interface LookOptions extends Servers {
 export async function lookAtServers(options: LookOptions): Promise<ServerLook> {
   const { primary, cloud, before, dataFolder } = options
   const health = await readHealth(primary, cloud, before?.health)
-  const proofs = await readProofs(primary)
-  const history = before?.log ?? noLogHistory
-  if (health.slot === null) {
-    return { health, disk: null, forecast: null, walBytesPerSecond: null, proofs, log: noLogHistory }
-  }
-  const wal = await readWalBudget(primary, health.slot.name, dataFolder === undefined ? {} : { dataFolder })
-  const { atMs, retainedBytes, disk } = wal
-  const lsn = { text: health.slot.currentLsn, atMs }
-  const samples = history.samples.filter((sample) => atMs - sample.atMs <= forecastWindowMs)
-  return {
-    health,
-    disk,
-    forecast: wellFounded(forecastEnd(wal, samples), atMs - (samples[0]?.atMs ?? atMs)),
-    walBytesPerSecond: walRate(history.lsn, lsn),
-    proofs,
-    log: { samples: [...samples, { atMs, retainedBytes, disk }], lsn },
-  }
-}
-
-/** Ten minutes of looks tell of a day, and no shorter time of a longer one. */
-const reach = 86_400_000 / forecastWindowMs
-
-/** Pure: a forecast, unless it looks further than what it rests on can tell: moments of a busy disk are no trend. */
-export function wellFounded(end: WalEnd | null, seenMs: number): WalEnd | null {
-  return end !== null && end.seconds * 1000 <= reach * seenMs ? end : null
-}
-
-/** Pure: log written between two looks, bytes a second; null without an earlier one, and after a primary was restored. */
-export function walRate(before: LogHistory['lsn'], now: NonNullable<LogHistory['lsn']>): number | null {
-  if (before === null || now.atMs <= before.atMs) return null
-  const bytes = Number(parseLsn(now.text) - parseLsn(before.text))
-  return bytes < 0 ? null : Math.round((bytes * 1000) / (now.atMs - before.atMs))
-}
-
-interface ProofRow {
-  table: string
-  verdict: MonitorSample['tables'][number]['verdict']
-  rows: string
-  checkedAt: Date
-  fullAt: Date | null
-}
-
-async function readProofs(primary: pg.Pool): Promise<MonitorSample['tables']> {
-  const { rows } = await primary.query<ProofRow>(loadSql('monitor/proofs'))
-  return rows.map((row) => ({
-    table: row.table,
-    verdict: row.verdict,
-    rows: Number(row.rows),
-    checkedAt: row.checkedAt.toISOString(),
-    fullAt: row.fullAt?.toISOString() ?? null,
-  }))
+  const home = await lookAtLog(health.slot, {
+    primary,
+    ...(before === undefined ? {} : { log: before.log }),
+    ...(dataFolder === undefined ? {} : { dataFolder }),
+  })
+  return { health, ...home }
 }
 
 /** What changes seldom on both servers: versions and schema. */
@@ -119,9 +55,9 @@ export async function readFittings({ primary, cloud }: Servers): Promise<Fitting
   return { primary: ours, cloud: theirs, findings: [...judgeVersions(ours, theirs), ...schema] }
 }
 
-/** Pure: a look as it is kept and shown. */
+/** Pure: a look as it is kept and shown; without `health` it is one at the primary alone. */
 export function toSample(
-  look: ServerLook | null,
+  look: (HomeLook & Partial<ServerLook>) | null,
   more: Pick<MonitorSample, 'at' | 'recall' | 'unreachable'>,
   last: MonitorSample | null,
 ): MonitorSample {
@@ -141,19 +77,23 @@ export function toSample(
       unreachable,
     }
   }
-  const { slot, relay, subscription, lag } = look.health
+  const { slot, forecast, health } = look
   return {
     at,
-    lag,
+    lag: health?.lag ?? { bytes: null, seconds: null },
     slot: slot === null ? null : sampleSlot(slot),
-    forecast: look.forecast === null ? null : { seconds: look.forecast.seconds, what: endOf(look.forecast) },
+    forecast: forecast === null ? null : { seconds: forecast.seconds, what: endOf(forecast) },
     disk: look.disk,
     walBytesPerSecond: look.walBytesPerSecond,
     tables: look.proofs,
     recall,
-    mode: relay !== null ? 'relay' : subscription !== null ? 'native' : null,
+    mode: health === undefined ? (last?.mode ?? null) : modeOf(health),
     unreachable,
   }
+}
+
+function modeOf({ relay, subscription }: ReplicationHealth): MonitorSample['mode'] {
+  return relay !== null ? 'relay' : subscription !== null ? 'native' : null
 }
 
 /** A slot as it is kept and shown: sizes as numbers. */

@@ -1,4 +1,4 @@
-import { formatDuration } from '../../core/amounts.ts'
+import { formatBytes, formatDuration } from '../../core/amounts.ts'
 import type { Finding, Side } from '../finding.ts'
 import type { HealthLimits } from '../health-verdicts.ts'
 import type { ReplicationHealth } from '../health.ts'
@@ -7,6 +7,7 @@ import { isFollowing } from '../relay/relay-verdicts.ts'
 import type { WalEnd } from '../relay/wal-forecast.ts'
 import type { ServerFacts } from '../server-facts.ts'
 import { judgeServer } from '../server-verdicts.ts'
+import type { SlotFacts } from '../slot.ts'
 import type { Alert, MonitorSample } from './sample.ts'
 
 /** The codes of raised alerts with their severities: who has passed a limit must come back further than to it. */
@@ -54,14 +55,19 @@ export function judgeForecast(end: WalEnd | null, slot: string, raised: Raised):
       side: 'primary',
       severity,
       message: `${what} in ${formatDuration(end.seconds * 1000)}, at the rate of the last minutes`,
-      fix: 'ops status shows what the cloud waits for: let it catch up; or raise max_slot_wal_keep_size, or give the primary more disk',
+      fix:
+        end.what === cutOff
+          ? 'ops status shows what the cloud waits for: let it catch up; or raise max_slot_wal_keep_size, where the disk has room for it'
+          : 'ops status shows how much of it the slot keeps: let the cloud catch up; or free some of that disk, or give the primary a larger one',
     },
   ]
 }
 
+const cutOff = 'it is cut off'
+
 /** Pure: the end in words of the monitor: `the slot is cut`, `the disk of the slot is full`. */
 export function endOf(end: WalEnd): string {
-  return end.what === 'it is cut off' ? 'the slot is cut' : 'the disk of the slot is full'
+  return end.what === cutOff ? 'the slot is cut' : 'the disk of the slot is full'
 }
 
 const diskUsed = { error: { at: 0.9, back: 0.85 }, warning: { at: 0.8, back: 0.75 } }
@@ -83,13 +89,49 @@ export function judgeDisk(disk: DiskSpace | null, raised: Raised): Finding[] {
   ]
 }
 
-/** Pure: limits of the lag for this look; who is over one has to come back to four fifths of it. */
+/** Without a limit and without a look at the disk: this much log is worth a word. */
+const unseenLog: Limit = { at: 4 * 1024 ** 3, back: 3 * 1024 ** 3 }
+
+/** Pure: a slot that keeps much, where nothing else could tell when it is too much. */
+export function judgeUnseenDisk(slot: SlotFacts | null, disk: DiskSpace | null, raised: Raised): Finding[] {
+  if (slot === null || disk !== null || slot.safeWalBytes !== null || slot.walStatus === 'lost') return []
+  const code = 'SLOT_WITHOUT_LIMIT'
+  const keptBytes = Number(slot.retainedBytes)
+  if (keptBytes < (raised.has(code) ? unseenLog.back : unseenLog.at)) return []
+  return [
+    {
+      code,
+      side: 'primary',
+      severity: 'warning',
+      message: `the slot ${slot.name} keeps ${formatBytes(keptBytes)} of log, and nothing bounds it: max_slot_wal_keep_size is not set, and the disk of the primary cannot be seen from here`,
+      fix: 'let the cloud catch up; set max_slot_wal_keep_size on the primary, or RELAY_PRIMARY_DATA to where its data is on this machine',
+    },
+  ]
+}
+
+/** Each of them was said before the next; what has come true, or worse, is not over. */
+const endOfSlot = ['SLOT_HALF_FULL', 'SLOT_ENDS_SOON', 'SLOT_AT_RISK', 'SLOT_LOST']
+const firstThatHolds = endOfSlot.indexOf('SLOT_AT_RISK')
+
+/** Pure: a slot at risk is no longer half full, and one that is lost ends no longer soon: no reason to say "over". */
+export function keepForerunners(found: readonly Finding[], alerts: readonly Alert[]): Finding[] {
+  const grade = Math.max(...found.map(({ code }) => endOfSlot.indexOf(code)), -1)
+  if (grade < firstThatHolds) return [...found]
+  const kept = alerts.filter(
+    ({ code }) => endOfSlot.slice(0, grade).includes(code) && !found.some((one) => one.code === code),
+  )
+  return [
+    ...found,
+    ...kept.map(({ code, side, severity, message, fix }) => ({ code, side, severity, message, fix })),
+  ]
+}
+
+/** Pure: limits for this look: who has passed one has to come back further than to it. */
 export function easeLimits(limits: HealthLimits, raised: Raised): HealthLimits {
-  if (!raised.has('LAG')) return limits
-  const { maxLagSeconds, maxLagBytes } = limits
   return {
-    ...(maxLagSeconds === undefined ? {} : { maxLagSeconds: maxLagSeconds * 0.8 }),
-    ...(maxLagBytes === undefined ? {} : { maxLagBytes: maxLagBytes * 0.8 }),
+    ...limits,
+    ...(raised.has('LAG') ? { lagBackShare: 0.8 } : {}),
+    ...(raised.has('SLOT_HALF_FULL') ? { slotShare: 0.4 } : {}),
   }
 }
 

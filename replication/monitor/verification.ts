@@ -81,14 +81,20 @@ async function verifyByHashes(
 
 const fullEveryMs = 24 * 3_600_000
 
-/** The same again and again, for a monitor that stays: every row at first and once a day, else what may have changed. */
+/**
+ * The same again and again, for a monitor that stays: every row at first and once a day, else what may have changed.
+ * A day of the clock on the wall: a machine that sleeps at night has days as well.
+ */
 export class ContentVerifier {
   readonly #options: VerificationOptions
+  readonly #nowMs: () => number
   #incremental: { url: string; verifier: IncrementalVerifier } | null = null
   #fullMs = -Infinity
 
-  constructor(options: VerificationOptions) {
+  /** @param nowMs since 1970; by default this machine's clock */
+  constructor(options: VerificationOptions, nowMs: () => number = Date.now) {
     this.#options = options
+    this.#nowMs = nowMs
   }
 
   /** One run at a time. @throws HomeportError as {@link verifyContent}. */
@@ -103,7 +109,9 @@ export class ContentVerifier {
       url: found.url,
       verifier: new IncrementalVerifier({ ...this.#options, replicationUrl: found.url }),
     }
-    const full = performance.now() - this.#fullMs >= fullEveryMs
+    const ageMs = this.#nowMs() - this.#fullMs
+    // Less than none: the clock was set back, and nobody knows how long ago it was.
+    const full = ageMs >= fullEveryMs || ageMs < 0
     const { verifier } = this.#incremental
     let results: IncrementalVerification[]
     try {
@@ -112,7 +120,7 @@ export class ContentVerifier {
       return verifyByHashes({ ...this.#options, signal }, whyNoSlot(error))
     }
     const isFull = results.every((one) => one.isFull)
-    if (isFull) this.#fullMs = performance.now()
+    if (isFull) this.#fullMs = this.#nowMs()
     const comparedRows = isFull ? null : results.reduce((sum, one) => sum + one.comparedRows, 0)
     return { tables: results.map(asTable), comparedRows, findings: [] }
   }

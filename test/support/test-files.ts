@@ -34,6 +34,7 @@ export const slowTests: readonly string[] = [
   'test/replication/gateway/parts.test.ts',
   'test/replication/gateway/process.test.ts',
   'test/replication/monitor/lock.test.ts',
+  'test/replication/monitor/run-trouble.test.ts',
   'test/replication/monitor/run.test.ts',
   'test/replication/relay/apply/interruption.test.ts',
   'test/replication/relay/apply/roles.test.ts',

@@ -1,5 +1,5 @@
 import { errorCode, HomeportError } from '../../../core/errors.ts'
-import { describeNotice, type Way } from './notice.ts'
+import { describeNotice, TryLater, type Way } from './notice.ts'
 
 const timeoutMs = 10_000
 
@@ -11,7 +11,7 @@ export function webhookWay(url: string): Way {
       const body = JSON.stringify({ text: escapeForSlack(describeNotice(notice)), ...notice })
       const headers = { 'content-type': 'application/json' }
       // A redirected POST would arrive as a GET, without what it says.
-      await request(url, { method: 'POST', headers, body, redirect: 'error' }, signal)
+      await request(url, { method: 'POST', headers, body, redirect: 'manual' }, signal)
     },
   }
 }
@@ -30,18 +30,36 @@ export function escapeForSlack(text: string): string {
 async function request(url: string, init: RequestInit, signal: AbortSignal | undefined): Promise<void> {
   const limit = AbortSignal.timeout(timeoutMs)
   let status: number
+  let retryAfter: string | null
   try {
     const reply = await fetch(url, {
       ...init,
       signal: signal === undefined ? limit : AbortSignal.any([limit, signal]),
     })
     status = reply.status
+    retryAfter = reply.headers.get('retry-after')
     await reply.body?.cancel()
   } catch (error) {
     signal?.throwIfAborted()
     throw new HomeportError('HTTP_FAILED', explain(error))
   }
-  if (status < 200 || status > 299) throw new HomeportError('HTTP_FAILED', `it answers HTTP ${status}`)
+  if (status >= 200 && status <= 299) return
+  if (status >= 300 && status <= 399) {
+    throw new HomeportError(
+      'HTTP_FAILED',
+      `it answers HTTP ${status}, and leads elsewhere: set where it leads to`,
+    )
+  }
+  const message = `it answers HTTP ${status}`
+  const waitMs = retryAfterMs(retryAfter, Date.now())
+  throw waitMs === null ? new HomeportError('HTTP_FAILED', message) : new TryLater(message, waitMs)
+}
+
+/** Pure: the header Retry-After, in seconds or as a date (RFC 9110, 10.2.3); null where it says nothing. */
+export function retryAfterMs(header: string | null, nowMs: number): number | null {
+  if (header === null) return null
+  const atMs = /^\d+$/.test(header) ? nowMs + Number(header) * 1000 : Date.parse(header)
+  return Number.isNaN(atMs) ? null : Math.max(0, atMs - nowMs)
 }
 
 /** The driver's own words may repeat the address. */

@@ -4,8 +4,6 @@ import { ago, bytes, duration, moment } from '/amounts.js'
 import { Charts } from '/charts.js'
 
 const refreshMs = 5_000
-/** A look this old means that the monitor hangs. */
-const oldSeconds = 60
 const daySeconds = 86_400
 /** The longer the time, the more there is to read for it. */
 const chartsEveryMs = (hours) => Math.max(refreshMs, hours * 600)
@@ -83,7 +81,7 @@ function show(data, drawn) {
   byId('foot').textContent = lost === 0 ? '' : `${lost} lines of the history cannot be read and are left out.`
 }
 
-function showState({ alerts, sampleAt, historyError }, now) {
+function showState({ alerts, sampleAt, historyError, oldAfterSeconds }, now) {
   const errors = alerts.filter((alert) => alert.severity === 'error').length
   const warnings = alerts.length - errors
   const words = [...counted(errors, 'problem'), ...counted(warnings, 'warning')].join(', ')
@@ -94,7 +92,7 @@ function showState({ alerts, sampleAt, historyError }, now) {
   looked.textContent = sampleAt === null ? '' : `looked ${ago(sampleAt, now)}`
   const age = sampleAt === null ? 0 : (now - Date.parse(sampleAt)) / 1000
   const troubles = [
-    ...(age > oldSeconds
+    ...(age > oldAfterSeconds
       ? [`The last look is ${duration(age)} old: the monitor hangs, or cannot look.`]
       : []),
     ...(historyError === null ? [] : [`The history cannot be read: ${historyError}`]),
@@ -145,7 +143,7 @@ function alertItem(alert, now) {
 }
 
 function pastItem({ severity, code, side, table, message, since, until }) {
-  const lasted = duration((Date.parse(until) - Date.parse(since)) / 1000)
+  const lasted = duration(Math.max(0, (Date.parse(until) - Date.parse(since)) / 1000))
   const what = [severity === 'error' ? 'Error' : 'Warning', side, code, table].filter(Boolean).join(' · ')
   return element(
     'li',

@@ -217,7 +217,7 @@ export async function nativeCauses(t: Test): Promise<Cause[]> {
       make: () => insertTalk(primary, { id: 2 }),
       run: { words: ['monitor', '--once', '--max-lag-bytes', '0'], settings },
       code: 'LAG',
-      message: /bytes behind, the limit is 0/,
+      message: /behind, the limit is 0 B/,
       fix: /^ops status/,
       exitCode: 3,
     },

@@ -1,7 +1,7 @@
 import t, { type Test } from 'tap'
 import { startReceiver } from '../../replication/monitor/receiver.ts'
 import { createReplication, type Replication } from '../../replication/support.ts'
-import { temporaryFolder } from '../../support/api.ts'
+import { temporaryFolder, until } from '../../support/api.ts'
 import { startOps, type OpsProcess } from '../../support/ops-process.ts'
 import { ops } from './support.ts'
 
@@ -92,6 +92,30 @@ t.test('one instance: the second is told who watches; after kill -9 the next tak
   t.match(await third.terminate(), { code: 0 })
   // The disk is that of the machine that runs the tests.
   t.notMatch(first.stdout + third.stdout, / problem: (?!the disk)/)
+})
+
+t.test('killed before an alert arrived, the next one delivers it, once', async (t) => {
+  const pair = await createReplication(t)
+  const receiver = await startReceiver(t)
+  receiver.status = 503
+  await pair.cloud.query('alter subscription homeport disable')
+  const settings = { ...settingsOf(t, pair), ALERT_WEBHOOK_URL: receiver.url('/hook') }
+  const first = startMonitor(t, settings)
+  await first.answered(/undelivered: webhook: it answers HTTP 503/)
+  await first.kill()
+  const refused = receiver.requests.length
+  receiver.status = 200
+  const second = startMonitor(t, settings)
+  const told = (): string[] =>
+    receiver.requests
+      .slice(refused)
+      .map(({ body }) => JSON.parse(body) as { kind: string; alert: { code: string } })
+      .map(({ kind, alert }) => `${kind} ${alert.code}`)
+  await until(async () => told().length > 0, Boolean, 60_000)
+  await pair.cloud.query('alter subscription homeport enable')
+  await until(async () => told().length > 1, Boolean, 60_000)
+  t.strictSame(told(), ['raised SUBSCRIPTION_DISABLED', 'over SUBSCRIPTION_DISABLED'])
+  t.match(await second.terminate(), { code: 0 })
 })
 
 t.test('compares at the times of its schedule', async (t) => {

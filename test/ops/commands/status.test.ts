@@ -184,6 +184,42 @@ t.test('watched elsewhere, while a server goes away and comes back', async (t) =
   }
 })
 
+t.test('while the cloud is away the slot at home is shown all the same', async (t) => {
+  const pair = await createReplication(t)
+  const settings = {
+    LOCAL_DATABASE_URL: pair.primaryUrl,
+    PRODUCTION_DATABASE_URL: 'postgres://nobody@127.0.0.1:1/other',
+    MONITOR_STATE_PATH: temporaryFolder(t),
+    MONITOR_PORT: '0',
+  }
+  const text = await ops(settings, 'status')
+  t.equal(text.exitCode, 1)
+  t.match(text.stdout, new RegExp(`^slot +${pair.report.slot} active, keeps [\\d.]+ \\w+ of log`, 'm'))
+  const { slots } = JSON.parse((await ops(settings, 'status', '--json')).stdout) as { slots: unknown }
+  t.match(slots, [{ name: pair.report.slot, active: true, retainedBytes: /^\d+$/ }])
+})
+
+t.test('of servers that do not answer it says nothing that nobody knows', async (t) => {
+  const settings = {
+    LOCAL_DATABASE_URL: 'postgres://nobody@127.0.0.1:1/none',
+    PRODUCTION_DATABASE_URL: 'postgres://nobody@127.0.0.1:1/other',
+    MONITOR_STATE_PATH: temporaryFolder(t),
+    MONITOR_PORT: '0',
+  }
+  const { stdout, exitCode } = await ops(settings, 'status')
+  t.equal(exitCode, 1)
+  t.match(stdout, /^primary +LOCAL_DATABASE_URL: .*nothing listens there$/m)
+  t.match(stdout, /^model +unknown/m)
+  t.match(stdout, /^segments +\? +\? +\? +\?$/m)
+  t.notMatch(stdout, /never|none active/)
+  t.ok(stdout.indexOf('✗') > stdout.indexOf('segments'), 'at the end, where a person looks')
+  const watched = startOps(t, { args: ['status', '--watch'], settings })
+  await watched.answered(/segments/, limitMs)
+  t.ok(watched.stdout.indexOf('✗') < watched.stdout.indexOf('segments'), 'at the top, which is not cut off')
+  watched.signal('SIGINT')
+  t.equal(await watched.ends(limitMs), 0)
+})
+
 t.test('a setting that is wrong ends it', async (t) => {
   const pair = await createPair(t)
   const urls = { LOCAL_DATABASE_URL: pair.primaryUrl, PRODUCTION_DATABASE_URL: pair.cloudUrl }

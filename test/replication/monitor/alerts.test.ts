@@ -38,7 +38,8 @@ t.test('what is certain is said at once, what may pass by itself after three loo
     // seen four times, absent three times, seen once
     ['SLOT_LOST', 'look', ['raised', '', '', '', '', '', 'over', 'raised']],
     ['LAG', 'look', ['', '', 'raised', '', '', '', 'over', '']],
-    ['SLOT_ENDS_SOON', 'look', ['', '', 'raised', '', '', '', 'over', '']],
+    ['SLOT_AT_RISK', 'home', ['raised', '', '', '', '', '', 'over', 'raised']],
+    ['SLOT_HALF_FULL', 'home', ['', '', 'raised', '', '', '', 'over', '']],
     ['CLOUD_UNREACHABLE', 'reach', ['', '', 'raised', '', '', '', 'over', '']],
     ['DRIFT', 'content', ['raised', '', '', '', 'over', '', '', 'raised']],
     ['UNDETERMINED', 'content', ['', 'raised', '', '', 'over', '', '', '']],
@@ -55,6 +56,18 @@ t.test('what is certain is said at once, what may pass by itself after three loo
       code,
     )
   }
+})
+
+t.test('a forecast has to stay for half a minute, and to be gone for three', async (t) => {
+  const soon: Seen[] = [{ source: 'home', findings: [finding('SLOT_ENDS_SOON')] }]
+  const gone: Seen[] = [{ source: 'home', findings: [] }]
+  const looks = (count: number, seen: Seen[]): Seen[][] => Array.from({ length: count }, () => seen)
+  t.equal(play([...looks(5, soon), gone, ...looks(5, soon)]).join(''), '', 'a burst is none')
+  const told = play([...looks(6, soon), ...looks(35, gone), soon, ...looks(36, gone)])
+  t.strictSame(
+    told.flatMap((text, place) => (text === '' ? [] : [`${place} ${text}`])),
+    ['5 raised SLOT_ENDS_SOON', '77 over SLOT_ENDS_SOON'],
+  )
 })
 
 t.test('flapping is not said: neither what comes and goes, nor what goes and comes', async (t) => {
@@ -80,8 +93,9 @@ t.test('a warning that becomes an error is said once more, and not again when it
   ])
   const soon = (severity: Finding['severity']) => look(finding('SLOT_ENDS_SOON', severity))
   const [w, e] = [soon('warning'), soon('error')]
+  const six = (look: Seen[]): Seen[][] => Array.from({ length: 6 }, () => look)
   t.strictSame(
-    play([w, w, w, e, e, w, e, e, e]).filter((text) => text !== ''),
+    play([...six(w), e, e, w, ...six(e)]).filter((text) => text !== ''),
     ['raised SLOT_ENDS_SOON', 'worse SLOT_ENDS_SOON'],
   )
 })

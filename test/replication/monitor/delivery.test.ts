@@ -1,11 +1,18 @@
 import t, { type Test } from 'tap'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { commandWay } from '../../../replication/monitor/delivery/command.ts'
 import { Courier } from '../../../replication/monitor/delivery/courier.ts'
-import { ping, webhookWay } from '../../../replication/monitor/delivery/http.ts'
-import { describeNotice, testNotice, type Notice } from '../../../replication/monitor/delivery/notice.ts'
+import { ping, retryAfterMs, webhookWay } from '../../../replication/monitor/delivery/http.ts'
+import {
+  describeNotice,
+  lastedMs,
+  testNotice,
+  TryLater,
+  type Notice,
+} from '../../../replication/monitor/delivery/notice.ts'
+import { afterNotices, Outbox } from '../../../replication/monitor/delivery/outbox.ts'
 import type { Alert } from '../../../replication/monitor/sample.ts'
 import { temporaryFolder, until } from '../../support/api.ts'
 import { startReceiver } from './receiver.ts'
@@ -33,6 +40,7 @@ t.test('a notice says what, since when and what to do, and how long it lasted', 
     describeNotice({ kind: 'over', alert: over }),
     /^✓ Homeport, primary, sources: over after 4 min 10 s: /,
   )
+  t.equal(lastedMs({ since: over.until, until: over.since }), 0, 'a clock that went back')
   t.match(describeNotice(testNotice(new Date())), /test alert/)
 })
 
@@ -50,13 +58,35 @@ t.test(
     t.match(failure, /HTTP 500/)
     t.notMatch(failure, /secret/)
     receiver.status = 302
-    await t.rejects(webhookWay(receiver.url('/secret')).deliver(notice), { code: 'HTTP_FAILED' })
+    const moved = { code: 'HTTP_FAILED', message: /HTTP 302, and leads elsewhere/ }
+    await t.rejects(webhookWay(receiver.url('/secret')).deliver(notice), moved)
+    t.notOk(
+      receiver.requests.some(({ path }) => path === '/elsewhere'),
+      'nobody else is told',
+    )
+    Object.assign(receiver, { status: 429, retryAfter: '7' })
+    await t.rejects(webhookWay(receiver.url('/secret')).deliver(notice), {
+      afterMs: 7000,
+      message: /HTTP 429/,
+    })
     await receiver.close()
     const gone = await webhookWay(receiver.url('/secret')).deliver(notice).catch(String)
     t.match(gone, /the request failed: [A-Z_]+$/)
     t.notMatch(gone, /secret/)
   },
 )
+
+t.test('when to come again, as a server writes it', async (t) => {
+  const now = Date.parse('2026-01-02T03:04:05Z')
+  const cases: [string | null, number | null][] = [
+    [null, null],
+    ['30', 30_000],
+    ['Fri, 02 Jan 2026 03:04:15 GMT', 10_000],
+    ['Fri, 02 Jan 2026 03:04:00 GMT', 0],
+    ['soon', null],
+  ]
+  for (const [header, wanted] of cases) t.equal(retryAfterMs(header, now), wanted, `${header}`)
+})
 
 t.test('a ping is a GET', async (t) => {
   const receiver = await startReceiver(t)
@@ -145,8 +175,9 @@ t.test(
       if (isDown) throw new Error('not now')
       arrived.push(kind)
     })
-    courier.send(notice)
-    courier.send({ kind: 'over', alert })
+    await courier.send(notice)
+    await courier.send({ kind: 'over', alert })
+    courier.go()
     await until(
       async () => courier.failure,
       (failure) => failure !== null,
@@ -168,9 +199,100 @@ t.test(
 
 t.test('the end waits a moment for what is on its way, and gives up the rest', async (t) => {
   const slow = courierTo(t, () => delay(300))
-  slow.courier.send(notice)
+  await slow.courier.send(notice)
+  slow.courier.go()
   t.equal(await slow.courier.close(10_000), 0)
   const never = courierTo(t, () => Promise.reject(new Error('down')))
-  never.courier.send(notice)
+  await never.courier.send(notice)
+  never.courier.go()
   t.equal(await never.courier.close(50), 1)
+})
+
+t.test('a courier comes again when it was asked to, not before', async (t) => {
+  const asked: number[] = []
+  const { courier } = courierTo(t, async () => {
+    asked.push(performance.now())
+    if (asked.length === 1) throw new TryLater('it answers HTTP 429', 400)
+  })
+  await courier.send(notice)
+  courier.go()
+  await until(
+    async () => asked.length,
+    (count) => count === 2,
+    10_000,
+  )
+  t.ok((asked[1] ?? 0) - (asked[0] ?? 0) >= 395, 'though the next attempt would be due after 5 ms')
+})
+
+t.test('what has not arrived waits on disk, is gone when it has, and is delivered by the next', async (t) => {
+  const folder = temporaryFolder(t)
+  const arrived: string[] = []
+  let isDown = true
+  const courierOf = async (): Promise<Courier> => {
+    const outbox = await Outbox.open(folder)
+    t.equal(outbox.trouble, null)
+    const courier = new Courier({
+      way: {
+        name: 'webhook',
+        deliver: async ({ kind }) => {
+          if (isDown) throw new Error('not now')
+          arrived.push(kind)
+        },
+      },
+      waiting: outbox.waiting('webhook'),
+      keep: (waiting) => outbox.keep('webhook', waiting),
+      baseMs: 5,
+      maxMs: 20,
+    })
+    t.teardown(() => courier.close(0))
+    return courier
+  }
+  const first = await courierOf()
+  await first.send(notice)
+  await first.send({ kind: 'over', alert })
+  const onDisk = (await Outbox.open(folder)).waiting('webhook')
+  t.match(onDisk, [notice, { kind: 'over' }], 'before anything was tried')
+  t.equal(statSync(join(folder, 'undelivered.json')).mode & 0o777, 0o600)
+  first.go()
+  t.equal(await first.close(50), 2)
+  isDown = false
+  const second = await courierOf()
+  second.go()
+  t.equal(await second.close(10_000), 0)
+  t.strictSame(arrived, ['raised', 'over'])
+  t.strictSame((await Outbox.open(folder)).waiting('webhook'), [])
+})
+
+t.test('an outbox that is damaged, or cannot be written, is said', async (t) => {
+  const folder = temporaryFolder(t)
+  const file = join(folder, 'undelivered.json')
+  for (const text of ['{"webhook":[{"ki', '7', '{"webhook":[{"kind":"raised"}]}', '{"webhook":{}}']) {
+    writeFileSync(file, text)
+    const outbox = await Outbox.open(folder)
+    t.equal(outbox.trouble, 'it is damaged', text)
+    t.equal(readFileSync(`${file}.damaged`, 'utf8'), text, 'it is put aside')
+    t.strictSame(outbox.waiting('webhook'), [])
+    await outbox.keep('webhook', [notice])
+    t.match((await Outbox.open(folder)).waiting('webhook'), [notice])
+  }
+  const outbox = await Outbox.open(folder)
+  symlinkSync('/dev/full', `${file}.writing`)
+  await t.rejects(outbox.keep('webhook', []), { code: 'HISTORY_NOT_WRITTEN', message: /that disk is full/ })
+  t.match((await Outbox.open(folder)).waiting('webhook'), [notice], 'what was there is still there')
+  await outbox.keep('command', [notice])
+  t.match((await Outbox.open(folder)).waiting('command'), [notice])
+})
+
+t.test('what was on its way is newer than what the history tells', async (t) => {
+  const other = { ...alert, id: 'other' }
+  const worse = { ...alert, message: 'worse' }
+  const open = (known: Alert[], notices: Notice[]): string[] =>
+    afterNotices(known, notices).map(({ id }) => id)
+  t.strictSame(open([alert], []), [alert.id])
+  t.strictSame(open([], [notice]), [alert.id], 'killed before the history knew')
+  t.strictSame(open([alert], [notice, { kind: 'worse', alert: worse }]), [alert.id], 'once')
+  t.strictSame(open([alert, other], [{ kind: 'over', alert }]), ['other'])
+  t.strictSame(open([], [notice, { kind: 'over', alert }]), [])
+  const again = { ...alert, since: '2026-01-03T03:00:00.000Z' }
+  t.strictSame(open([again], [{ kind: 'over', alert }]), [alert.id], 'the same once more is another one')
 })

@@ -2,6 +2,7 @@ import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import {
   appendFileSync,
+  mkdirSync,
   readdirSync,
   readFileSync,
   statSync,
@@ -134,13 +135,19 @@ t.test('thinned evenly, and no peak is lost', async (t) => {
   const peak = 321
   for (let place = 0; place < count; place += 1) {
     const lag = { bytes: 0, seconds: place === peak ? 90 : 0.2 }
-    await history.addSample(quietSample(ago((count - place) * 10_000), { lag, tables: [] }))
+    const walBytesPerSecond = place === 100 ? 9_000_000 : 2_000
+    await history.addSample(
+      quietSample(ago((count - place) * 10_000), { lag, walBytesPerSecond, tables: [] }),
+    )
   }
   const sinceMs = now - count * 10_000
   const thin = await history.samples({ sinceMs, atMost: 50 })
   t.ok(thin.length <= 50 && thin.length >= 49, `${thin.length}`)
   for (const atMost of [50, 37, 11]) {
-    const seconds = (await history.samples({ sinceMs, atMost })).map(({ lag }) => lag.seconds ?? 0)
+    const found = await history.samples({ sinceMs, atMost })
+    const seconds = found.map(({ lag }) => lag.seconds ?? 0)
+    const rates = found.map((sample) => sample.walBytesPerSecond ?? 0)
+    t.equal(Math.max(...rates), 9_000_000, 'a burst of writing, though another look was worse')
     t.equal(Math.max(...seconds), 90, `the peak is one of ${seconds.length}`)
   }
   const times = thin.map(({ at }) => Date.parse(at))
@@ -242,4 +249,27 @@ t.test('a disk that is full is told, and over when it is over', async (t) => {
     code: 'HISTORY_NOT_WRITTEN',
     message: /a part of that path is a file/,
   })
+})
+
+t.test('a line without an end, a folder and a file of somebody else', async (t) => {
+  const folder = temporaryFolder(t)
+  const history = await MonitorHistory.open({ folder })
+  const sample = quietSample(ago(0))
+  await history.addSample(sample)
+  await history.addAlert(driftAlert(ago(0)))
+  const day = sample.at.slice(0, 10)
+  const huge = 'x'.repeat(3_000_000)
+  for (const kind of ['samples', 'alerts']) {
+    appendFileSync(join(folder, `${kind}-${day}.jsonl`), `${huge}\n`)
+    mkdirSync(join(folder, `${kind}-2020-01-01.jsonl`))
+  }
+  writeFileSync(join(folder, 'samples-notes.jsonl'), 'mine')
+  await history.addSample(quietSample(ago(-1000)))
+  await history.addAlert(driftAlert(ago(0), { id: 'after' }))
+  appendFileSync(join(folder, `samples-${day}.jsonl`), huge)
+  t.equal((await history.samples(everything)).length, 1, 'which tables the next had, nobody knows')
+  t.equal((await history.openAlerts()).length, 2)
+  t.equal(history.unreadableLines, 4)
+  await history.prune(new Date(now))
+  t.ok(statSync(join(folder, 'samples-2020-01-01.jsonl')).isDirectory(), 'what is not ours stays')
 })

@@ -9,11 +9,12 @@ import { driftAlert, quietSample } from './sample-data.ts'
 
 const now = Date.now()
 const ago = (seconds: number): Date => new Date(now - seconds * 1000)
-const state: MonitorState = { sample: quietSample(ago(1)), alerts: [], since: ago(60).toISOString() }
+const state: MonitorState = { sample: quietSample(ago(1)), alerts: [], since: ago(40).toISOString() }
 
-async function start(t: Test, current: () => MonitorState) {
+async function start(t: Test, current: () => MonitorState, beatSeconds?: number) {
   const history = await MonitorHistory.open({ folder: temporaryFolder(t) })
-  const server = await startMonitorServer({ port: 0, history, current })
+  const beat = beatSeconds === undefined ? {} : { beatSeconds }
+  const server = await startMonitorServer({ port: 0, history, current, ...beat })
   t.teardown(() => server.close())
   const get = async (path: string, init?: RequestInit) => {
     const response = await fetch(`${server.url}${path}`, init)
@@ -58,6 +59,18 @@ t.test('health, life and metrics', async (t) => {
   current = { sample: null, alerts: [], since: state.since }
   t.match(JSON.parse((await get('/health')).text), { status: 'ok', sampleAt: null })
   t.equal((await get('/metrics')).status, 200)
+})
+
+t.test('a look that is old is no good sign, by how often there should be one', async (t) => {
+  const old = { ...state, sample: quietSample(ago(200)) }
+  const often = await start(t, () => old)
+  t.match(await often.get('/health'), { status: 503, text: /"failing"/ })
+  t.equal((await often.data(0)).oldAfterSeconds, 60)
+  const seldom = await start(t, () => old, 60)
+  t.match(await seldom.get('/health'), { status: 200 })
+  t.equal((await seldom.data(0)).oldAfterSeconds, 360)
+  const never = await start(t, () => ({ sample: null, alerts: [], since: ago(200).toISOString() }))
+  t.equal((await never.get('/health')).status, 503, 'it hangs from the start')
 })
 
 t.test('what the page draws', async (t) => {

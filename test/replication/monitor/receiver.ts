@@ -13,6 +13,8 @@ export interface Receiver {
   requests: Received[]
   /** what it answers with */
   status: number
+  /** the header of that name */
+  retryAfter?: string
   url(path: string): string
   close(): Promise<void>
 }
@@ -26,7 +28,9 @@ export async function startReceiver(t: Pick<Test, 'teardown'>): Promise<Receiver
     request.on('end', () => {
       const { method = '', url = '', headers } = request
       requests.push({ method, path: url, type: headers['content-type'], body })
-      reply.writeHead(receiver.status, { location: '/elsewhere' }).end('ok')
+      const { status, retryAfter } = receiver
+      const later = retryAfter === undefined ? {} : { 'retry-after': retryAfter }
+      reply.writeHead(status, { location: '/elsewhere', ...later }).end('ok')
     })
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))

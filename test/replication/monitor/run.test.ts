@@ -1,12 +1,8 @@
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { createPool } from '../../../core/db.ts'
 import { checkReplication } from '../../../replication/monitor/check.ts'
 import { webhookWay } from '../../../replication/monitor/delivery/http.ts'
-import type { Notice } from '../../../replication/monitor/delivery/notice.ts'
 import { MonitorHistory } from '../../../replication/monitor/history.ts'
-import { runMonitor, type RunMonitorOptions } from '../../../replication/monitor/run.ts'
-import type { Alert, MonitorSample } from '../../../replication/monitor/sample.ts'
-import type { MonitorEvent } from '../../../replication/monitor/teller.ts'
 import {
   ContentVerifier,
   findReplicationUrl,
@@ -14,70 +10,10 @@ import {
 } from '../../../replication/monitor/verification.ts'
 import { temporaryFolder, until } from '../../support/api.ts'
 import { queryRows, uniqueName } from '../../support/databases.ts'
-import { startTcpProxy } from '../../support/tcp-proxy.ts'
 import { startTransactionPooler } from '../../support/transaction-pooler.ts'
-import { createReplication, plant, withRole, type Replication } from '../support.ts'
-import { startReceiver, type Receiver } from './receiver.ts'
-
-interface Watching {
-  events: MonitorEvent[]
-  looks: { sample: MonitorSample; alerts: Alert[] }[]
-  /** Waits until so many looks have been made from now on. */
-  forLooks(count: number): Promise<void>
-  forEvent(event: MonitorEvent['event'], message?: RegExp): Promise<void>
-  /** Ends it in order. */
-  stop(): Promise<void>
-}
-
-/** A monitor in this process, ended at the end of the test. */
-function watch(t: Test, pair: Replication, options: Partial<RunMonitorOptions>): Watching {
-  const events: MonitorEvent[] = []
-  const looks: Watching['looks'] = []
-  const ended = new AbortController()
-  const running = runMonitor({
-    primaryUrl: pair.primaryUrl,
-    cloudUrl: pair.cloudUrl,
-    signal: ended.signal,
-    beatSeconds: 0.2,
-    verifySeconds: 3600,
-    onEvent: (event) => events.push(event),
-    onLook: (look) => looks.push(look),
-    ...options,
-  })
-  running.catch(() => undefined)
-  const stop = async (): Promise<void> => {
-    ended.abort()
-    await running
-  }
-  t.teardown(() => stop().catch(() => undefined))
-  return {
-    events,
-    looks,
-    stop,
-    forLooks: async (count) => {
-      const wanted = looks.length + count
-      await Promise.race([
-        until(
-          async () => looks.length,
-          (now) => now >= wanted,
-          60_000,
-        ),
-        running,
-      ])
-    },
-    forEvent: async (event, message = /./) => {
-      const isThere = (): boolean => events.some((one) => one.event === event && message.test(one.message))
-      await Promise.race([until(async () => isThere(), Boolean, 60_000), running])
-    },
-  }
-}
-
-function noticesOf(receiver: Receiver, code: string): Notice[] {
-  return receiver.requests
-    .filter(({ method }) => method === 'POST')
-    .map(({ body }) => JSON.parse(body) as Notice)
-    .filter(({ alert }) => alert.code === code)
-}
+import { createReplication, plant, withRole } from '../support.ts'
+import { startReceiver } from './receiver.ts'
+import { noticesOf, watch } from './watching.ts'
 
 t.test('an alert is told once when it begins and once when it is over, also across a restart', async (t) => {
   const pair = await createReplication(t)
@@ -170,44 +106,6 @@ t.test('drift is told at once, and no ping comes while it lasts; mended, it is o
   ])
 })
 
-t.test('a cloud that is away: said after three looks, and when it answers again', async (t) => {
-  const pair = await createReplication(t)
-  const proxy = await startTcpProxy(t, pair.cloudUrl)
-  const watching = watch(t, { ...pair, cloudUrl: proxy.through(pair.cloudUrl) }, {})
-  await watching.forEvent('verified')
-  await watching.forLooks(2)
-  proxy.set({ isDown: true })
-  proxy.resetAll()
-  await watching.forEvent('unreachable', /PRODUCTION_DATABASE_URL/)
-  t.match(watching.looks.at(-1), { sample: { unreachable: ['cloud'], lag: { bytes: null }, mode: 'native' } })
-  t.equal(watching.looks.at(-1)?.sample.tables.length, 11, 'what was proven stays what it was')
-  proxy.set()
-  await watching.forEvent('reached', /over after/)
-  await watching.forLooks(2)
-  t.strictSame(watching.looks.at(-1)?.sample.unreachable, [])
-  const about = watching.events.filter(({ event }) => event === 'unreachable' || event === 'reached')
-  t.strictSame(
-    about.map(({ event }) => event),
-    ['unreachable', 'reached'],
-  )
-})
-
-t.test('what cannot be delivered is a finding of its own, and arrives later', async (t) => {
-  const pair = await createReplication(t)
-  const receiver = await startReceiver(t)
-  receiver.status = 503
-  await pair.cloud.query('alter subscription homeport disable')
-  const watching = watch(t, pair, { ways: [webhookWay(receiver.url('/hook'))] })
-  await watching.forEvent('problem', /alerts do not arrive by the webhook: it answers HTTP 503/)
-  t.equal(watching.events.filter(({ event }) => event === 'undelivered').length, 1)
-  t.notMatch(JSON.stringify(watching.events), '/hook', 'the address is a secret')
-  receiver.status = 200
-  const delivered = receiver.requests.length
-  await watching.forEvent('solved', /alerts do not arrive/)
-  const told = receiver.requests.slice(delivered).map(({ body }) => (JSON.parse(body) as Notice).alert.code)
-  t.strictSame(told, ['SUBSCRIPTION_DISABLED'], 'and nothing about itself')
-})
-
 t.test('schema and versions are part of a look', async (t) => {
   const pair = await createReplication(t)
   await pair.cloud.query('alter table sources add column note text')
@@ -263,9 +161,10 @@ t.test('where no slot can be had for it, the comparison goes on without, and say
   for (const { tables } of [once, staying]) t.ok(tables.every(({ verdict }) => verdict === 'match'))
 })
 
-t.test('staying, it compares every row first, then what may have changed', async (t) => {
+t.test('staying, it compares every row first and once a day, else what may have changed', async (t) => {
   const pair = await createReplication(t)
-  const verifier = new ContentVerifier(pair)
+  let nowMs = Date.now()
+  const verifier = new ContentVerifier(pair, () => nowMs)
   t.teardown(() => verifier.close())
   const signal = AbortSignal.timeout(60_000)
   t.match(await verifier.verify(signal), { comparedRows: null, findings: [] })
@@ -282,4 +181,11 @@ t.test('staying, it compares every row first, then what may have changed', async
       },
     ],
   )
+  await plant(pair.cloud, 'delete from lexicon')
+  t.match(await verifier.verify(signal), { comparedRows: Number })
+  nowMs += 86_400_000
+  t.match(await verifier.verify(signal), { comparedRows: null }, 'also where the machine slept')
+  t.match(await verifier.verify(signal), { comparedRows: Number })
+  nowMs -= 3_600_000
+  t.match(await verifier.verify(signal), { comparedRows: null }, 'a clock that was set back')
 })

@@ -11,7 +11,7 @@ t.test('at the times of a cron expression; what was missed is caught up once', a
   t.equal(new Date(schedule.nextMs).getMinutes(), 0)
   const awake = schedule.nextMs + 5 * 3_600_000
   t.ok(schedule.isDue(awake), 'after a night five hours long it is due')
-  schedule.begun(awake)
+  schedule.begun(Date.now())
   t.notOk(schedule.isDue(Date.now()), 'once, not five times')
 })
 
@@ -25,6 +25,18 @@ t.test('every so many seconds, and again soon after one that failed', async (t) 
   schedule.begun(61_000)
   schedule.retryAt(9_999_000)
   t.equal(schedule.nextMs, 361_000, 'the schedule asks sooner')
+})
+
+t.test('a clock that was set back does not stop it', async (t) => {
+  for (const schedule of [intervalSchedule(300), cronSchedule('0 * * * *')]) {
+    const ahead = Date.now() + 86_400_000
+    schedule.begun(ahead)
+    const now = Date.now()
+    t.ok(schedule.isDue(now), 'it is due at once, by the time that it is')
+    schedule.begun(now)
+    t.notOk(schedule.isDue(now))
+    t.ok(schedule.nextMs <= now + 3_600_000)
+  }
 })
 
 t.test('what is no cron expression is refused with a hint', async (t) => {

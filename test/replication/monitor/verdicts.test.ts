@@ -1,22 +1,31 @@
 import t from 'tap'
 import type { Finding } from '../../../replication/finding.ts'
+import { judgeHealth, judgeKeptLog } from '../../../replication/health-verdicts.ts'
 import type { ReplicationHealth } from '../../../replication/health.ts'
+import type { Seen } from '../../../replication/monitor/alerts.ts'
 import { judgeContent } from '../../../replication/monitor/content-watch.ts'
-import type { Alert } from '../../../replication/monitor/sample.ts'
-import { walRate, wellFounded } from '../../../replication/monitor/server-look.ts'
+import { judgeHome, judgeLook } from '../../../replication/monitor/judge-look.ts'
+import { pastLog } from '../../../replication/monitor/past-log.ts'
+import type { Alert, MonitorSample } from '../../../replication/monitor/sample.ts'
+import { hasSlept, noLogHistory, walRate, wellFounded } from '../../../replication/monitor/home-look.ts'
 import {
   easeLimits,
   judgeDisk,
   judgeForecast,
   judgeHeartbeat,
   judgeRecall,
+  judgeUnseenDisk,
   judgeVersions,
   keepFailing,
+  keepForerunners,
   raisedCodes,
   remarksOn,
   type Raised,
 } from '../../../replication/monitor/verdicts.ts'
+import type { DiskSpace } from '../../../replication/relay/primary-disk.ts'
 import type { ServerFacts } from '../../../replication/server-facts.ts'
+import type { SlotFacts } from '../../../replication/slot.ts'
+import { quietSample } from './sample-data.ts'
 
 type Before = Alert['severity'] | null
 
@@ -47,7 +56,9 @@ t.test('the end of the slot: a day is a warning, four hours an error, and back a
   const at = { seconds: 3 * 3600 + 600, what: 'it is cut off' }
   t.match(judgeForecast(at, 'homeport_1', new Map())[0]?.message, /^the slot homeport_1 is cut in 3 h 10 min/)
   const full = { seconds: 60, what: 'its disk is full' }
-  t.match(judgeForecast(full, 's', new Map())[0]?.message, /^the disk of the slot s is full in 1 min/)
+  const [filling] = judgeForecast(full, 's', new Map())
+  t.match(filling, { message: /^the disk of the slot s is full in 1 min/, fix: /free some of that disk/ })
+  t.notMatch(filling?.fix, /max_slot_wal_keep_size/, 'to keep more would fill it sooner')
 })
 
 t.test('the disk: 80 and 90 %, and back at 75 and 85', async (t) => {
@@ -69,11 +80,103 @@ t.test('the disk: 80 and 90 %, and back at 75 and 85', async (t) => {
   t.strictSame(judgeDisk(null, new Map()), [])
 })
 
-t.test('who is over a limit of the lag has to come back further', async (t) => {
+t.test('who is over a limit has to come back further, and reads the limit that was set', async (t) => {
   const limits = { maxLagSeconds: 10, maxLagBytes: 1000 }
-  t.strictSame(easeLimits(limits, new Map()), limits)
-  t.strictSame(easeLimits(limits, new Map([['LAG', 'error']])), { maxLagSeconds: 8, maxLagBytes: 800 })
-  t.strictSame(easeLimits({}, new Map([['LAG', 'error']])), {})
+  const lag = (seconds: number, bytes: number, before: Before): string[] =>
+    judgeHealth(health({ lag: { seconds, bytes } }), easeLimits(limits, raised('LAG', before)))
+      .filter(({ code }) => code === 'LAG')
+      .map(({ message }) => message)
+  t.strictSame(lag(10, 1000, null), [])
+  t.strictSame(lag(8, 800, 'error'), [])
+  t.strictSame(lag(8.1, 0, 'error'), ['the cloud is 8.1 s behind, the limit is 10 s'])
+  t.strictSame(lag(0, 801, 'error'), ['the cloud is 801 B behind, the limit is 1000 B'])
+  t.match(lag(8 * 3600, 5e9, null), [/is 8 h 0 min behind, the limit is 10 s/, /is 4.7 GB behind/])
+  const half = (retained: number, before: Before): Before =>
+    severity(
+      judgeKeptLog(slotWith({ retainedBytes: String(retained), safeWalBytes: String(100 - retained) }), '', {
+        ...easeLimits({}, raised('SLOT_HALF_FULL', before)),
+      }),
+    )
+  const cases: [number, Before, Before][] = [
+    [50, null, null],
+    [51, null, 'warning'],
+    [45, null, null],
+    [45, 'warning', 'warning'],
+    [40, 'warning', null],
+  ]
+  for (const [kept, before, wanted] of cases) t.equal(half(kept, before), wanted, `${kept} after ${before}`)
+})
+
+t.test('log that nothing bounds, on a disk that nobody sees', async (t) => {
+  const gigabytes = (count: number): string => String(count * 1024 ** 3)
+  const judge = (change: Partial<SlotFacts>, disk: DiskSpace | null = null, before: Before = null) =>
+    judgeUnseenDisk(slotWith(change), disk, raised('SLOT_WITHOUT_LIMIT', before))
+  t.strictSame(judge({ retainedBytes: gigabytes(3.5) }), [])
+  t.match(judge({ retainedBytes: gigabytes(4) }), [
+    { severity: 'warning', message: /keeps 4.0 GB of log, and nothing bounds it/, fix: /RELAY_PRIMARY_DATA/ },
+  ])
+  t.equal(judge({ retainedBytes: gigabytes(3.5) }, null, 'warning').length, 1)
+  t.strictSame(judge({ retainedBytes: gigabytes(9), safeWalBytes: '1' }), [], 'a limit is set')
+  t.strictSame(
+    judge({ retainedBytes: gigabytes(9) }, { freeBytes: 1, totalBytes: 2 }),
+    [],
+    'the disk is seen',
+  )
+})
+
+t.test('what has come true, or worse, is not over', async (t) => {
+  const open = (...codes: string[]): Alert[] =>
+    codes.map((code) => ({ ...failing, code, id: code, table: null, since: '', until: null }))
+  const codes = (found: string[], alerts: string[]): string[] =>
+    keepForerunners(
+      found.map((code) => ({ ...failing, code })),
+      open(...alerts),
+    ).map(({ code }) => code)
+  t.strictSame(codes([], ['SLOT_HALF_FULL', 'SLOT_ENDS_SOON', 'DISK']), [])
+  t.strictSame(codes(['SLOT_ENDS_SOON'], ['SLOT_HALF_FULL']), ['SLOT_ENDS_SOON'], 'each for itself')
+  t.strictSame(codes(['SLOT_AT_RISK'], ['SLOT_HALF_FULL', 'DISK']), ['SLOT_AT_RISK', 'SLOT_HALF_FULL'])
+  t.strictSame(codes(['SLOT_LOST'], ['SLOT_ENDS_SOON', 'SLOT_AT_RISK']), [
+    'SLOT_LOST',
+    'SLOT_ENDS_SOON',
+    'SLOT_AT_RISK',
+  ])
+  t.strictSame(codes(['SLOT_LOST'], ['SLOT_LOST']), ['SLOT_LOST'])
+})
+
+t.test('the primary is judged by itself while the cloud is away', async (t) => {
+  const home = {
+    slot: slotWith({ walStatus: 'unreserved' }),
+    disk: { freeBytes: 5, totalBytes: 100 },
+    forecast: { seconds: 60, what: 'it is cut off' },
+    walBytesPerSecond: 1,
+    proofs: [],
+    log: noLogHistory,
+  }
+  const codes = (seen: Seen): string[] => seen.findings.map(({ code }) => code)
+  const wanted = ['SLOT_AT_RISK', 'SLOT_ENDS_SOON', 'DISK']
+  t.strictSame(codes(judgeHome(home, health({}), { alerts: [] })), wanted)
+  t.strictSame(codes(judgeHome(home, null, { alerts: [] })), wanted, 'also when it never answered')
+  t.strictSame(codes(judgeHome({ ...home, slot: null }, health({}), { alerts: [] })).slice(0, 1), [
+    'SLOT_LOST',
+  ])
+  const both = { ...home, health: health({ slot: home.slot, subscription: { enabled: false } }) }
+  const looks = judgeLook(both, { beatSeconds: 5, alerts: [] })
+  t.strictSame(
+    looks.map((seen) => [seen.source, ...codes(seen)]),
+    [
+      ['look', 'SUBSCRIPTION_DISABLED'],
+      ['home', ...wanted],
+    ],
+    'each thing once',
+  )
+})
+
+t.test('a machine that slept knows nothing of the time between', async (t) => {
+  const before = { atMs: 1000, wallMs: 1_000_000 }
+  t.notOk(hasSlept(null, before))
+  t.notOk(hasSlept(before, { atMs: 6000, wallMs: 1_005_900 }))
+  t.ok(hasSlept(before, { atMs: 6000, wallMs: 1_005_000 + 8 * 3_600_000 }), 'eight hours')
+  t.ok(hasSlept(before, { atMs: 6000, wallMs: 1_005_000 - 3_600_000 }), 'a clock that was set back')
 })
 
 t.test('recall: below 0.9, and back at 0.93', async (t) => {
@@ -123,13 +226,27 @@ t.test(
 
 const health = (change: object): ReplicationHealth =>
   ({
-    subscription: { enabled: true },
+    subscription: { enabled: true, tables: [] },
     relay: null,
     workers: { applyPid: 1 },
     slot: null,
+    index: null,
     lag: { bytes: 0, seconds: 0 },
     ...change,
-  }) as ReplicationHealth
+  }) as unknown as ReplicationHealth
+
+const slotWith = (change: Partial<SlotFacts>): SlotFacts => ({
+  name: 'homeport_1',
+  active: true,
+  activePid: 1,
+  walStatus: 'reserved',
+  safeWalBytes: null,
+  confirmedLsn: '0/1',
+  currentLsn: '0/1',
+  retainedBytes: '0',
+  lagBytes: '0',
+  ...change,
+})
 
 const failing: Finding = {
   code: 'SUBSCRIPTION_FAILING',
@@ -198,6 +315,28 @@ t.test('drift lasts until the table is proven to be the same', async (t) => {
   t.strictSame(codes('undetermined', 'sources'), ['DRIFT'])
   t.strictSame(codes('undetermined', 'segments'), ['UNDETERMINED'])
   t.strictSame(codes('match', 'sources'), [])
+})
+
+t.test('what a monitor kept of the log, by the clock of this process', async (t) => {
+  const now = { wallMs: Date.parse('2026-01-02T03:04:00Z'), atMs: 5_000 }
+  const at = (ms: number) => new Date(now.wallMs + ms)
+  const other = { ...quietSample(at(-1_000)), slot: { ...quietSample(at(0)).slot, name: 'other' } }
+  const samples = [
+    quietSample(at(-2_000)),
+    quietSample(at(-60_000)),
+    quietSample(at(-700_000)),
+    quietSample(at(9_000)),
+    quietSample(at(-3_000), { slot: null }),
+    other as MonitorSample,
+  ]
+  t.match(pastLog(samples, 'homeport', now), {
+    lsn: null,
+    samples: [
+      { atMs: -55_000, retainedBytes: 4_000_000, disk: { freeBytes: 60e9 } },
+      { atMs: 3_000, retainedBytes: 4_000_000 },
+    ],
+  })
+  t.equal(pastLog(samples, 'homeport', now).samples.length, 2)
 })
 
 t.test('codes of alerts, and the rate of the log', async (t) => {
