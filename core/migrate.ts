@@ -2,9 +2,11 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import knex, { type Knex } from 'knex'
 import type pg from 'pg'
-import { describeServer, explainConnectionError, sessionOptions } from './db.ts'
-import { errorCode, errorMessage, HomeportError } from './errors.ts'
+import { connect, describeServer, explainConnectionError, sessionOptions, type Queryable } from './db.ts'
+import { HomeportError } from './errors.ts'
 import { failpoint } from './failpoint.ts'
+import { blockedHint, describeTableUsers, explainMigrationError, isBlocked } from './migration-errors.ts'
+import { takeMigrationLock, type MigrationLockOptions } from './migration-lock.ts'
 import { loadSql, sqlFolder } from './sql.ts'
 
 export const migrationsTable = 'homeport_migrations'
@@ -17,7 +19,12 @@ export interface MigrationOptions {
   folder?: string
   /** the last one to apply; all of them when absent */
   until?: string
+  /** how long a table may be in use by others (default {@link tableWaitMs}) */
+  lockTimeoutMs?: number
 }
+
+/** A migration that waits for a table keeps everybody else waiting behind it: searches, and whoever applies rows. */
+export const tableWaitMs = 15_000
 
 /** Every migration's name, in the order they apply. */
 export function listMigrations(folder = migrationsFolder): string[] {
@@ -39,7 +46,10 @@ export function isContract(name: string): boolean {
   return name.endsWith('.contract.sql')
 }
 
-function migrationSource({ folder, until }: MigrationOptions): Knex.MigrationSource<string> {
+function migrationSource(
+  { folder, until }: MigrationOptions,
+  onBegin: (name: string) => void,
+): Knex.MigrationSource<string> {
   return {
     getMigrations: () =>
       Promise.resolve(listMigrations(folder).filter((name) => until === undefined || name <= until)),
@@ -48,7 +58,10 @@ function migrationSource({ folder, until }: MigrationOptions): Knex.MigrationSou
       const text = readMigration(name, folder)
       return Promise.resolve({
         up: async (db: Knex) => {
-          await db.raw(text.replaceAll('?', '\\?'))
+          onBegin(name)
+          await db.raw(text.replaceAll('?', '\\?')).catch((error: unknown) => {
+            throw withoutStatement(error, text)
+          })
           await failpoint('migrate.inside')
         },
         down: () => Promise.reject(new HomeportError('MIGRATION_ONE_WAY', `${name} has no way back`)),
@@ -57,7 +70,12 @@ function migrationSource({ folder, until }: MigrationOptions): Knex.MigrationSou
   }
 }
 
-function openKnex(connectionString: string, options: MigrationOptions = {}): Knex {
+function openKnex(
+  connectionString: string,
+  options: MigrationOptions = {},
+  onBegin: (name: string) => void = () => undefined,
+): Knex {
+  const lockTimeoutMs = options.lockTimeoutMs ?? tableWaitMs
   return knex({
     client: 'pg',
     connection: {
@@ -70,11 +88,11 @@ function openKnex(connectionString: string, options: MigrationOptions = {}): Kne
       min: 0,
       max: 2,
       afterCreate: (client: pg.Client, done: (error?: Error) => void) => {
-        prepareSession(client).then(() => done(), done)
+        prepareSession(client, lockTimeoutMs).then(() => done(), done)
       },
     },
     migrations: {
-      migrationSource: migrationSource(options),
+      migrationSource: migrationSource(options, onBegin),
       tableName: migrationsTable,
       // What a newer program has applied is no reason to refuse: it has only added to the schema.
       disableMigrationsListValidation: true,
@@ -92,38 +110,46 @@ function openKnex(connectionString: string, options: MigrationOptions = {}): Kne
 /**
  * Our tables go to public, and pgvector is found where it is, whatever path the role has; and limits
  * meant for an application do not cut a migration off, nor the transaction that waits for it.
+ * @param lockTimeoutMs how long a statement may wait for a table
  */
-export async function prepareSession(client: pg.ClientBase): Promise<void> {
-  await client.query('set idle_in_transaction_session_timeout = 0; set statement_timeout = 0')
+export async function prepareSession(client: pg.ClientBase, lockTimeoutMs: number): Promise<void> {
+  await client.query(
+    `set idle_in_transaction_session_timeout = 0; set statement_timeout = 0; set lock_timeout = ${Math.ceil(lockTimeoutMs)}`,
+  )
   await client.query(loadSql('checks/pin-search-path'))
 }
-
-/** Held by who migrates a database, until the end of the transaction. */
-export const migrationLock = "select pg_advisory_xact_lock(hashtext('homeport migrate'))"
 
 /**
  * Applies what is missing, all of it in one transaction, and returns the names it applied (none on a second run).
  * Two at once wait for each other; one that was killed leaves nothing half done, and no lock.
  *
- * @throws HomeportError DATABASE_UNREACHABLE, PGVECTOR_MISSING, EXTENSION_DENIED, MIGRATION_DENIED, MIGRATION_FAILED.
+ * @throws HomeportError DATABASE_UNREACHABLE, PGVECTOR_MISSING, EXTENSION_DENIED, MIGRATION_DENIED, MIGRATION_FAILED;
+ * MIGRATION_RUNS while another one does; MIGRATION_BLOCKED, naming who uses a table.
  */
 export async function migrate(
   connectionString: string,
-  options: MigrationOptions = {},
+  options: MigrationOptions & Omit<MigrationLockOptions, 'connectionString'> = {},
 ): Promise<{ applied: string[] }> {
-  const db = openKnex(connectionString, options)
+  let current: string | undefined
+  const db = openKnex(connectionString, options, (name) => (current = name))
   try {
     await db.raw('select 1').catch((error: unknown) => {
       throw explainConnectionError(error, { connectionString, applicationName: 'homeport migrate' })
     })
-    return await withMigrationLock(db, async () => {
+    return await withMigrationLock(db, { ...options, connectionString }, async () => {
       // A run that was killed leaves knex's own lock row behind; the advisory lock is the one that counts.
       await db.migrate.forceFreeMigrationsLock()
       const [, applied] = (await db.migrate.latest()) as [number, string[]]
       return { applied }
     })
   } catch (error) {
-    throw explainMigrationError(error, connectionString)
+    if (!isBlocked(error)) throw explainMigrationError(error, connectionString, current)
+    const users = await findTableUsers(connectionString, options.lockTimeoutMs ?? tableWaitMs)
+    const message = `a table that ${current ?? 'a migration'} alters is in use in ${describeServer(connectionString)}`
+    throw new HomeportError('MIGRATION_BLOCKED', `${message}${users === null ? '' : ` by ${users}`}`, {
+      hint: blockedHint,
+      cause: error,
+    })
   } finally {
     await db.destroy()
   }
@@ -162,42 +188,38 @@ export function compareMigrations(applied: string[], known: readonly string[]): 
   }
 }
 
-async function withMigrationLock<T>(db: Knex, work: () => Promise<T>): Promise<T> {
+async function withMigrationLock<T>(
+  db: Knex,
+  options: MigrationLockOptions,
+  work: () => Promise<T>,
+): Promise<T> {
   return db.transaction(async (lock) => {
-    await lock.raw(migrationLock)
+    await takeMigrationLock(queryable(lock), options)
     return work()
   })
 }
 
-/** Says in plain words what a migration failed at. */
-export function explainMigrationError(error: unknown, connectionString: string): HomeportError {
-  if (error instanceof HomeportError) return error
-  const where = describeServer(connectionString)
-  const code = errorCode(error)
-  if (code === '0A000' || code === '58P01') {
-    return new HomeportError('PGVECTOR_MISSING', `${where} has no pgvector`, {
-      hint: 'install the package postgresql-NN-pgvector on that server, or switch the extension on at your provider',
-      cause: error,
-    })
+async function findTableUsers(connectionString: string, waitedMs: number): Promise<string | null> {
+  const session = await connect({ connectionString, applicationName: 'homeport migrate' })
+  try {
+    return await describeTableUsers(session, waitedMs)
+  } finally {
+    await session.end()
   }
-  if (code === '42501' && /extension "vector"/.test(errorMessage(error))) {
-    return new HomeportError(
-      'EXTENSION_DENIED',
-      `this role may not create the extension vector in ${where}`,
-      {
-        hint: 'as a superuser in that database, once: create extension vector;  then run ops migrate again',
-        cause: error,
-      },
-    )
+}
+
+/** Knex puts the whole file before what the server said. */
+function withoutStatement(error: unknown, text: string): unknown {
+  const prefix = `${text} - `
+  if (error instanceof Error && error.message.startsWith(prefix)) {
+    error.message = error.message.slice(prefix.length)
   }
-  if (code === '42501') {
-    return new HomeportError('MIGRATION_DENIED', `this role may not create the tables in ${where}`, {
-      hint: 'run it with the owner of the database',
-      cause: error,
-    })
+  return error
+}
+
+/** For statements without parameters. */
+function queryable(db: Knex): Queryable {
+  return {
+    query: async <Row extends pg.QueryResultRow>(text: string) => await db.raw<pg.QueryResult<Row>>(text),
   }
-  return new HomeportError('MIGRATION_FAILED', `a migration failed in ${where}`, {
-    hint: 'the transaction was rolled back; correct the cause and run ops migrate again',
-    cause: error,
-  })
 }

@@ -32,6 +32,9 @@ export interface MigrateBothOptions extends ServerUrls {
   fenceTimeoutMs?: number
   /** how long a table may be in use by others (default 15 s) */
   lockTimeoutMs?: number
+  /** how long another migration may take (default 60 s) */
+  migrationWaitMs?: number
+  onNote?: (text: string) => void
   onWarning?: (finding: Finding) => void
   onStep?: (step: MigrationStep) => void
   signal?: AbortSignal
@@ -55,7 +58,8 @@ export interface MigrateBothReport {
  *
  * @throws HomeportError, exit 2, when one of the servers cannot be used (absent, too old, a standby, without pgvector,
  * both the same), MIGRATION_COLLIDES or MIGRATION_WOULD_STOP when a change by hand is in the way; CLOUD_BEHIND when
- * the cloud does not catch up before a migration that takes something away; else what migrate throws.
+ * the cloud does not catch up before a migration that takes something away; MIGRATION_RUNS while another one is at
+ * work; MIGRATION_BLOCKED while somebody uses a table; else what migrate throws.
  */
 export async function migrateBoth(options: MigrateBothOptions): Promise<MigrateBothReport> {
   return withServers(options, async ({ primary, cloud }) => {
@@ -92,7 +96,7 @@ export async function migrateBoth(options: MigrateBothOptions): Promise<MigrateB
       if (step.fence) await waitForCloud(step, { primary, cloud }, options)
       const url = step.side === 'cloud' ? options.cloudUrl : options.primaryUrl
       const until = step.names.at(-1)
-      const done = await migrate(url, { folder, ...(until === undefined ? {} : { until }) })
+      const done = await migrate(url, { ...options, folder, ...(until === undefined ? {} : { until }) })
       applied[step.side].push(...done.applied)
       await failpoint('migrate.between-sides')
     }

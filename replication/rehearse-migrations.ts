@@ -3,13 +3,19 @@ import { connect } from '../core/db.ts'
 import { errorCode, errorMessage, HomeportError } from '../core/errors.ts'
 import {
   compareMigrations,
-  explainMigrationError,
   listMigrations,
-  migrationLock,
   migrationsTable,
   prepareSession,
   readMigration,
+  tableWaitMs,
 } from '../core/migrate.ts'
+import {
+  blockedHint,
+  describeTableUsers,
+  explainMigrationError,
+  isBlocked,
+} from '../core/migration-errors.ts'
+import { takeMigrationLock, type MigrationLockOptions } from '../core/migration-lock.ts'
 import { publishedTables } from '../core/published-tables.ts'
 import { identifier } from '../core/sql.ts'
 import type { Side } from './finding.ts'
@@ -22,7 +28,7 @@ import { compareTables } from './schema-tables.ts'
 import type { ServerUrls } from './servers.ts'
 import type { ReplicationMode } from './settings-verdicts.ts'
 
-export interface RehearsalOptions extends ServerUrls {
+export interface RehearsalOptions extends ServerUrls, Omit<MigrationLockOptions, 'connectionString'> {
   folder: string
   mode: ReplicationMode | null
   /** how long a table may be in use by others (default 15 s) */
@@ -36,7 +42,8 @@ type Sessions = Readonly<Record<Side, pg.Client>>
  * the schemas after every step. So nothing is applied on one side that fails on the other, or that would stop
  * replication there.
  *
- * @throws HomeportError MIGRATION_COLLIDES or MIGRATION_WOULD_STOP, exit 2; MIGRATION_BLOCKED; what migrate throws.
+ * @throws HomeportError MIGRATION_COLLIDES or MIGRATION_WOULD_STOP, exit 2; MIGRATION_BLOCKED; MIGRATION_RUNS; what
+ * migrate throws.
  */
 export async function rehearseMigrations(options: RehearsalOptions): Promise<void> {
   const opened: pg.Client[] = []
@@ -72,10 +79,9 @@ async function openRehearsal(
 ): Promise<pg.Client> {
   const client = await connect({ connectionString, applicationName: 'homeport migrate' })
   opened.push(client)
-  await prepareSession(client)
+  await prepareSession(client, options.lockTimeoutMs ?? tableWaitMs)
   await client.query('begin')
-  await client.query(migrationLock)
-  await client.query(`set local lock_timeout = '${options.lockTimeoutMs ?? 15_000}ms'`)
+  await takeMigrationLock(client, { ...options, connectionString })
   return client
 }
 
@@ -150,13 +156,15 @@ interface Failure {
 async function explainFailure({ error, name, side, client, options }: Failure): Promise<HomeportError> {
   const url = side === 'cloud' ? options.cloudUrl : options.primaryUrl
   const code = errorCode(error)
-  if (code === '55P03') {
-    const message = `nothing was changed: a table that ${name} alters is in use on the ${side}`
-    const hint = 'wait for the ingest or the copy that holds it, then ops migrate again'
-    return new HomeportError('MIGRATION_BLOCKED', message, { hint, cause: error })
+  if (isBlocked(error)) {
+    const users = await describeTableUsers(client, options.lockTimeoutMs ?? tableWaitMs)
+    const by = users === null ? '' : ` by ${users}`
+    const message = `nothing was changed: a table that ${name} alters is in use on the ${side}${by}`
+    return new HomeportError('MIGRATION_BLOCKED', message, { hint: blockedHint, cause: error })
   }
   // 42701 column, 42P07 table or index, 42710 constraint or trigger, 42723 function.
-  if (!['42701', '42P07', '42710', '42723'].includes(code ?? '')) return explainMigrationError(error, url)
+  if (!['42701', '42P07', '42710', '42723'].includes(code ?? ''))
+    return explainMigrationError(error, url, name)
   const [first, second] = quotedNames(errorMessage(error))
   const column = code === '42701' && second !== undefined ? await typeOf(client, second, first) : null
   const what = column === null ? (first ?? 'something') : `${second}.${first} (${column})`

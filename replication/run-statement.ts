@@ -28,7 +28,7 @@ export async function runStatement(
 const maxAttempts = 5
 
 /** Two setups that grant rights on one thing (another database's, a parameter's): Postgres makes no one wait for that. */
-function isConcurrentUpdate(error: unknown): boolean {
+export function isConcurrentUpdate(error: unknown): boolean {
   return errorCode(error) === 'XX000' && /tuple concurrently (?:updated|deleted)/.test(errorMessage(error))
 }
 

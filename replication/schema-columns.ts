@@ -62,7 +62,10 @@ function describeRename(table: PublishedTable, ours: ColumnFacts, theirs: Column
     table: table.name,
     message: `${table.name}.${to} is called ${from} on the ${side}`,
     effect: 'stopsLater',
-    fix: on(side, `alter table ${table.name} rename column ${plainName(from)} to ${plainName(to)}`),
+    fix: {
+      ...on(side, renameColumn(table.name, from, to)),
+      ...(side === 'primary' ? { ifStuck: renameColumn(table.name, to, from) } : {}),
+    },
   }
 }
 
@@ -173,7 +176,11 @@ function compareColumn(table: PublishedTable, primary: ColumnFacts, cloud: Colum
   return found
 }
 
-function on(side: Side, text: string): Fix {
+function renameColumn(table: string, from: string, to: string): string {
+  return `alter table ${table} rename column ${plainName(from)} to ${plainName(to)}`
+}
+
+function on(side: Side, text: string): { on: Side; command: string } {
   return { on: side, command: text }
 }
 

@@ -2,6 +2,9 @@ import type { ReplicationMode } from './settings-verdicts.ts'
 import { plainName, type SchemaDifference } from './schema-difference.ts'
 import type { ConstraintFacts, IndexFacts, SchemaFacts, TriggerFacts } from './schema-facts.ts'
 
+/** What a promotion puts on every table at home, and never belongs into the cloud. */
+export const fenceTrigger = 'homeport_fence'
+
 export interface RulesContext {
   /** how the cloud follows; null when it does not */
   mode: ReplicationMode | null
@@ -147,6 +150,7 @@ function compareTriggersAtHome(
 ): SchemaDifference[] {
   const theirs = new Map(cloud.map((trigger) => [trigger.name, trigger]))
   return primary.flatMap((trigger): SchemaDifference[] => {
+    if (trigger.name === fenceTrigger) return []
     const other = theirs.get(trigger.name)
     if (other === undefined) {
       const message = `the trigger ${trigger.name} of ${table} exists on the primary only`

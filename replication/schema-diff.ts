@@ -6,8 +6,8 @@ import { readPublication, type PublicationState } from './publication.ts'
 import { readSubscriptionWorkers } from './initial-copy.ts'
 import { readRelayState, type RelayState } from './relay/relay-state.ts'
 import { compareColumns } from './schema-columns.ts'
-import { compareRules, type RulesContext } from './schema-constraints.ts'
-import { command, plainName, type Effect, type SchemaDifference } from './schema-difference.ts'
+import { compareRules, fenceTrigger, type RulesContext } from './schema-constraints.ts'
+import { command, plainName, type Effect, type Fix, type SchemaDifference } from './schema-difference.ts'
 import { readSchemaFacts, type SchemaFacts } from './schema-facts.ts'
 import { comparePublication } from './schema-publication.ts'
 import { compareTables } from './schema-tables.ts'
@@ -52,6 +52,7 @@ export function compareSchemas(input: SchemaDiffInput): SchemaDifference[] {
     cloud: input.migrations.cloud.missing.length > 0,
   }
   const differences = [
+    ...compareFence(input.primary),
     ...compareMigrations(input.migrations),
     ...input.tables.flatMap((table) => {
       const primary = input.primary.tables.get(table.name)
@@ -67,10 +68,32 @@ export function compareSchemas(input: SchemaDiffInput): SchemaDifference[] {
     ...comparePublication(input),
     ...compareOtherTables(input.primary.otherTables, input.cloud.otherTables, pending),
   ]
-  const felt = differences.map((one) =>
-    input.standsStill && one.effect === 'stopsLater' ? { ...one, effect: 'stopsNow' as const } : one,
-  )
+  const felt = differences.map((one) => {
+    const effect = input.standsStill && one.effect === 'stopsLater' ? 'stopsNow' : one.effect
+    // A relay applies nothing by another key, also where the cloud has it: it says that a new copy helps.
+    const fix =
+      input.mode === 'relay' && one.code === 'PRIMARY_KEY_DIFFERS' ? withoutDetour(one.fix) : one.fix
+    return { ...one, effect, fix }
+  })
   return order.flatMap((effect) => felt.filter((one) => one.effect === effect))
+}
+
+function withoutDetour(fix: Fix): Fix {
+  return fix.on === null ? fix : { on: fix.on, command: fix.command }
+}
+
+function compareFence({ triggers }: SchemaFacts): SchemaDifference[] {
+  if (!triggers.some(({ name }) => name === fenceTrigger)) return []
+  return [
+    {
+      code: 'HOME_FENCED',
+      side: 'primary',
+      table: null,
+      message: 'the primary takes no writes: a promotion has fenced it, and was not finished',
+      effect: 'bends',
+      fix: command('ops promote --apply goes on with it; ops promote --cancel takes it back'),
+    },
+  ]
 }
 
 function compareMigrations(migrations: SchemaDiffInput['migrations']): SchemaDifference[] {

@@ -21,7 +21,14 @@ export interface SchemaDifference {
 }
 
 /** An `ops` command, or one statement and the server to run it on. */
-export type Fix = { on: null; command: string } | { on: Side; command: string }
+export type Fix =
+  | { on: null; command: string }
+  | {
+      on: Side
+      command: string
+      /** for the cloud: what was written on the primary meanwhile is in the log in the other shape */
+      ifStuck?: string
+    }
 
 /** An `ops` command, or anything else that is not run in a database. */
 export function command(text: string): Fix {
@@ -29,8 +36,14 @@ export function command(text: string): Fix {
 }
 
 /** The statement with its server: how a person reads it. */
-export function describeFix({ on, command: text }: Fix): string {
-  return on === null ? text : `on the ${on}: ${text}`
+export function describeFix(fix: Fix): string {
+  if (fix.on === null) return fix.command
+  const text = `on the ${fix.on}: ${fix.command}`
+  if (fix.ifStuck === undefined) return text
+  return (
+    `${text}; if replication stands still after that, what was written meanwhile has the other shape, and the cloud ` +
+    `takes it so: on the cloud: ${fix.ifStuck}; then ops schema diff again says how back`
+  )
 }
 
 /** The same as a finding: what stops or bends replication is an error. */

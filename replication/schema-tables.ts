@@ -19,7 +19,7 @@ export function compareTables(
     facts === undefined
       ? [describeMissing(side, table, other !== undefined, pending?.[side])]
       : [
-          ...compareKey(side, table, facts),
+          ...compareKey(side, table, facts, other),
           ...compareIdentity(side, table, facts),
           ...compareRowSecurity(side, table, facts),
         ],
@@ -57,7 +57,12 @@ function urls(missing: Side): readonly [from: string, to: string] {
   return missing === 'cloud' ? [primary, cloud] : [cloud, primary]
 }
 
-function compareKey(side: Side, { name, key }: PublishedTable, facts: TableFacts): SchemaDifference[] {
+function compareKey(
+  side: Side,
+  { name, key }: PublishedTable,
+  facts: TableFacts,
+  other: TableFacts | undefined,
+): SchemaDifference[] {
   if (facts.primaryKey?.join() === key.join()) return []
   const found = facts.primaryKey === null ? 'missing' : nameList(facts.primaryKey)
   const drop = facts.primaryKeyName === null ? '' : `drop constraint ${plainName(facts.primaryKeyName)}, `
@@ -68,7 +73,15 @@ function compareKey(side: Side, { name, key }: PublishedTable, facts: TableFacts
       table: name,
       message: `the primary key of ${name} is ${found} on the ${side}, and should be ${nameList(key)}`,
       effect: 'stopsLater',
-      fix: { on: side, command: `alter table ${name} ${drop}add primary key (${nameList(key)})` },
+      fix: {
+        on: side,
+        command: `alter table ${name} ${drop}add primary key (${nameList(key)})`,
+        ...(side === 'primary' && facts.primaryKey !== null && typeof other?.primaryKeyName === 'string'
+          ? {
+              ifStuck: `alter table ${name} drop constraint ${plainName(other.primaryKeyName)}, add primary key (${found})`,
+            }
+          : {}),
+      },
     },
   ]
 }

@@ -36,6 +36,8 @@ export interface ServerFacts {
   passwordEncryption: string
   /** its database has our subscription, or is filled by a relay */
   follows: boolean
+  /** its database was made a primary by ops promote */
+  promoted: boolean
   /** its database has our publication */
   publishes: boolean
   superuser: boolean
@@ -47,18 +49,22 @@ export interface ServerFacts {
 }
 
 export async function readServerFacts(db: Queryable): Promise<ServerFacts> {
-  const { rows } = await db.query<Omit<ServerFacts, 'systemIdentifier'>>(loadSql('checks/server'))
+  const { rows } = await db.query<Omit<ServerFacts, 'systemIdentifier' | 'promoted'>>(
+    loadSql('checks/server'),
+  )
   const facts = rows[0]
   if (facts === undefined) throw new Error('the server does not know its own role')
-  const follows = facts.follows || (await isRelayed(db))
-  return { ...facts, follows, systemIdentifier: await readSystemIdentifier(db) }
+  const { relayed, promoted } = await readRecords(db)
+  const follows = facts.follows || relayed
+  return { ...facts, follows, promoted, systemIdentifier: await readSystemIdentifier(db) }
 }
 
-async function isRelayed(db: Queryable): Promise<boolean> {
+/** What a relay, or a promotion, has written down. */
+async function readRecords(db: Queryable): Promise<{ relayed: boolean; promoted: boolean }> {
   const { rows: tables } = await db.query<{ present: boolean }>(loadSql('checks/relay-tables'))
-  if (tables[0]?.present !== true) return false
-  const { rows } = await db.query<{ relayed: boolean }>(loadSql('checks/is-relayed'))
-  return rows[0]?.relayed === true
+  if (tables[0]?.present !== true) return { relayed: false, promoted: false }
+  const { rows } = await db.query<{ relayed: boolean; promoted: boolean }>(loadSql('checks/is-relayed'))
+  return rows[0] ?? { relayed: false, promoted: false }
 }
 
 /** Null where the role may not read it. */

@@ -136,6 +136,12 @@ export function judgeServerPair(primary: ServerFacts, cloud: ServerFacts): Findi
     const what = 'LOCAL_DATABASE_URL leads to a cloud: it follows a primary'
     return finding('SIDES_SWAPPED', 'primary', what, right)
   }
+  if (cloud.promoted && !cloud.follows) {
+    const what = "PRODUCTION_DATABASE_URL leads to a primary: this cloud was promoted, and is nobody's copy"
+    const next =
+      'put it into LOCAL_DATABASE_URL; PRODUCTION_DATABASE_URL is for a new, empty database that is to follow it'
+    return finding('PROMOTED', 'cloud', what, next)
+  }
   if (cloud.publishes && !cloud.follows) {
     const what = 'PRODUCTION_DATABASE_URL leads to a primary: it has the publication that clouds follow'
     return finding(
@@ -148,7 +154,7 @@ export function judgeServerPair(primary: ServerFacts, cloud: ServerFacts): Findi
   return []
 }
 
-/** @throws HomeportError SAME_SERVER or SIDES_SWAPPED, exit 2. */
+/** @throws HomeportError SAME_SERVER, SIDES_SWAPPED or PROMOTED, exit 2. */
 export function refuseWrongServers(primary: ServerFacts, cloud: ServerFacts): void {
   refuseOnErrors(judgeServerPair(primary, cloud), 'these servers cannot be used')
 }

@@ -5,7 +5,8 @@ import { fragment, identifier, joinSql, literal, loadSql, renderSql } from '../c
 import { parseCredentials } from './credentials.ts'
 import type { Side } from './finding.ts'
 import { readPublication } from './publication.ts'
-import { hasRelayTables } from './relay/relay-state.ts'
+import { promoted } from './relay/apply/errors.ts'
+import { hasRelayTables, readRelayStates } from './relay/relay-state.ts'
 import { planRestoredKeys, readForeignKeys } from './relay/setup/foreign-keys.ts'
 import { readRoleState } from './role-facts.ts'
 import { openServer, type Server } from './servers.ts'
@@ -33,6 +34,9 @@ export interface TeardownReport {
  * Removes subscription or relay record, slot and publication, and nothing else: no row of content is ever
  * dropped. Foreign keys that a setup in relay mode had to drop come back.
  * Does what it can when one side does not answer, and says what is left. A second run finds nothing.
+ *
+ * @throws HomeportError PROMOTED, exit 2, for a cloud that is a primary by now: it keeps its mark, its roles and its
+ * publication, whoever asks with settings from before.
  */
 export async function teardownReplication(options: TeardownOptions): Promise<TeardownReport> {
   const [cloud, primary] = await Promise.allSettled([
@@ -42,6 +46,7 @@ export async function teardownReplication(options: TeardownOptions): Promise<Tea
   const report: Report = { removed: [], restored: [], left: [] }
   let slot: string | null = null
   try {
+    if (cloud.status === 'fulfilled') await refusePromoted(cloud.value)
     if (cloud.status === 'fulfilled') slot = await tearDownCloud(cloud.value, options, report)
     else leaveCloud(errorMessage(cloud.reason), report)
     if (primary.status === 'fulfilled') await tearDownPrimary(primary.value, slot, options, report)
@@ -60,6 +65,13 @@ interface Report {
   removed: string[]
   restored: string[]
   left: { side: Side; reason: string; sql: string }[]
+}
+
+async function refusePromoted({ pool, facts }: Server): Promise<void> {
+  const slot = slotNameFor(facts)
+  // The record of another slot came here with a copy of the primary, and goes.
+  const own = (await readRelayStates(pool)).find((state) => state.slot === slot)
+  if (own?.state === 'promoted') throw promoted(slot, 2)
 }
 
 /** Returns the name of the slot that the subscription used or would have used. */

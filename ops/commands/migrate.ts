@@ -10,7 +10,8 @@ export const migrateCommand = defineCommand<{ dryRun?: boolean }>({
     'Reads LOCAL_DATABASE_URL and PRODUCTION_DATABASE_URL. What adds to the schema goes to the cloud first, what takes\n' +
     'away (*.contract.sql) to the primary first, and to the cloud once that has caught up. A subscription or relay may\n' +
     'run meanwhile. Everything is tried in transactions that are rolled back first: where a change made by hand is in\n' +
-    'the way it exits with 2, names it, and has changed nothing. Running it again changes nothing; killed, it is\n' +
+    'the way it exits with 2, names it, and has changed nothing. A table that somebody uses is waited for 15 s, another\n' +
+    'ops migrate 60 s; then the session is named (exit 1). Running it again changes nothing; killed, it is\n' +
     'finished by the next run.\n' +
     'With --json: {"dryRun", "cloud": [names applied], "primary": [names applied], "steps": [{side, names, fence}],\n' +
     '"mode": "native"|"relay"|null, "warnings": [{code, side, severity, message, fix, table?}]}',
@@ -25,6 +26,7 @@ export const migrateCommand = defineCommand<{ dryRun?: boolean }>({
       ...serverUrls(),
       dryRun,
       signal,
+      onNote: (text) => out.note(text),
       onWarning: (finding) => out.note(`Warning: ${finding.side}: ${finding.message}\n  ${finding.fix}`),
       onStep: ({ side, fence }) =>
         out.note(fence ? `waiting for the cloud, then migrating it` : `migrating the ${side}`),

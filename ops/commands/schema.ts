@@ -14,7 +14,8 @@ export const schemaCommand = defineCommand({
     'meant to differ is left out: search indexes of the cloud, foreign keys that the setup of the relay took away.\n' +
     'Changes nothing. Exit 3 when something differs, 1 when a server does not answer.\n' +
     'With --json: {"same", "mode": "native"|"relay"|null, "tables", "differences": [{code, side, table, message,\n' +
-    'effect: "stopsNow"|"stopsLater"|"bends"|"harmless", fix: {on: "primary"|"cloud"|null, command}}]}',
+    'effect: "stopsNow"|"stopsLater"|"bends"|"harmless", fix: {on: "primary"|"cloud"|null, command,\n' +
+    'ifStuck?}}]}; ifStuck is for the cloud, where the log still has rows of the other shape',
   examples: [
     ['schema diff', 'what differs, what it does, and the statement that puts it right'],
     ['schema diff --json', 'the same for a program'],

@@ -12,7 +12,7 @@ import type { Server } from '../servers.ts'
 import { readSlots, slotNameFor, type SlotFacts } from '../slot.ts'
 import { readSubscription, type SubscriptionState } from '../subscription.ts'
 import { readTableFacts } from '../table-facts.ts'
-import { isFenced } from './fence.ts'
+import { readFence, type FenceState } from './fence.ts'
 
 /** A sequence and whether it is ahead of all that took their numbers from it. */
 export interface SequenceFacts {
@@ -38,6 +38,8 @@ export interface CloudFacts {
   heartbeat: HeartbeatState | null
   /** roles of relays and gateways that may still write content */
   writers: readonly { role: string; tables: readonly string[] }[]
+  /** those that may still switch triggers and foreign keys off, and whether this role may take that from them */
+  replicaHolders: readonly { role: string; mayRevoke: boolean }[]
   sequences: readonly SequenceFacts[]
   foreignKeys: readonly ForeignKey[]
   triggers: readonly { table: string; trigger: string; fires: boolean }[]
@@ -64,6 +66,7 @@ export async function readCloudFacts(cloud: Server): Promise<CloudFacts> {
     workers: await readSubscriptionWorkers(pool),
     heartbeat: missing.includes('003-proof.sql') ? null : await readHeartbeat(pool),
     writers: missing.includes('005-relay.sql') ? [] : await readWriters(pool, names),
+    replicaHolders: missing.includes('005-relay.sql') ? [] : await readReplicaHolders(pool),
     sequences: await readSequences(pool),
     foreignKeys: await readForeignKeys(pool),
     triggers: (await pool.query<CloudFacts['triggers'][number]>(loadSql('promote/content-triggers'), [names]))
@@ -75,6 +78,11 @@ export async function readCloudFacts(cloud: Server): Promise<CloudFacts> {
 
 async function readWriters(db: Queryable, names: readonly string[]): Promise<CloudFacts['writers']> {
   const { rows } = await db.query<CloudFacts['writers'][number]>(loadSql('promote/writing-roles'), [names])
+  return rows
+}
+
+async function readReplicaHolders(db: Queryable): Promise<CloudFacts['replicaHolders']> {
+  const { rows } = await db.query<CloudFacts['replicaHolders'][number]>(loadSql('promote/replica-holders'))
   return rows
 }
 
@@ -103,8 +111,7 @@ export function sequenceName(name: string): string {
 }
 
 /** What a home that answers adds. */
-export interface HomeFacts {
-  isFenced: boolean
+export interface HomeFacts extends FenceState {
   /** slots of ours: of this cloud, and of others */
   slots: readonly SlotFacts[]
   systemIdentifier: string | null
@@ -125,7 +132,7 @@ export async function readHomeFacts({ pool, facts }: Server): Promise<HomeFacts>
     sequenceName('change_seq'),
   ])
   return {
-    isFenced: await isFenced(pool),
+    ...(await readFence(pool)),
     slots: await readSlots(pool),
     systemIdentifier: facts.systemIdentifier,
     follows: facts.follows,

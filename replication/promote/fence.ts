@@ -3,7 +3,7 @@ import { sleep } from '../../core/backoff.ts'
 import type { Queryable } from '../../core/db.ts'
 import { errorCode, HomeportError } from '../../core/errors.ts'
 import { publishedTables, type PublishedTable } from '../../core/published-tables.ts'
-import { fragment, identifier, joinSql, loadSql, renderSql } from '../../core/sql.ts'
+import { fragment, identifier, joinSql, literal, loadSql, renderSql } from '../../core/sql.ts'
 
 /** Heartbeats and verdicts go on behind the fence: they prove that the cloud has everything. */
 const proofTables: ReadonlySet<string> = new Set(['heartbeat', 'verifications'])
@@ -18,28 +18,36 @@ const fencedTables: readonly string[] = [...contentTables.map((table) => table.n
 /** How long one attempt may hold new writers up behind those that are not done. */
 const attemptMs = 5_000
 
-/** Whether no table of content takes writes any more. */
-export async function isFenced(primary: Queryable): Promise<boolean> {
+export interface FenceState {
+  /** no table of content takes writes any more */
+  isFenced: boolean
+  /** the slot of the cloud that home gives way to; null where there is no fence, or an older program made it */
+  fencedFor: string | null
+}
+
+export async function readFence(primary: Queryable): Promise<FenceState> {
   const { rows } = await primary.query(loadSql('promote/fenced-tables'), [fencedTables])
-  return rows.length === fencedTables.length
+  const made = await primary.query<{ slot: string | null }>(loadSql('promote/fenced-for'))
+  return { isFenced: rows.length === fencedTables.length, fencedFor: made.rows[0]?.slot ?? null }
 }
 
 /**
  * Stops every write to content at home, whoever makes it. A trigger on each table refuses: settings such as
  * default_transaction_read_only are a default that any session may change, and a role's rights do not bind a
  * superuser. Making the triggers waits for the transactions that have written, so that none is still on its way
- * afterwards. It outlasts restarts, and is taken away by {@link liftFence} only.
+ * afterwards. It outlasts restarts, and is taken away by {@link liftFence} only. `slot` names the cloud that takes
+ * home's place.
  *
  * @throws HomeportError WRITERS_STAY, naming the sessions; the signal's reason.
  */
 export async function placeFence(
   primary: pg.Pool,
-  options: { timeoutMs: number; signal?: AbortSignal },
+  options: { slot: string; timeoutMs: number; signal?: AbortSignal },
 ): Promise<void> {
   const deadline = performance.now() + options.timeoutMs
   for (;;) {
     try {
-      await fenceOnce(primary, Math.max(1, Math.min(attemptMs, deadline - performance.now())))
+      await fenceOnce(primary, options.slot, Math.max(1, Math.min(attemptMs, deadline - performance.now())))
       return
     } catch (error) {
       if (errorCode(error) !== lockNotAvailable && errorCode(error) !== deadlock) throw error
@@ -52,7 +60,7 @@ export async function placeFence(
 const lockNotAvailable = '55P03'
 const deadlock = '40P01'
 
-async function fenceOnce(primary: pg.Pool, lockMs: number): Promise<void> {
+async function fenceOnce(primary: pg.Pool, slot: string, lockMs: number): Promise<void> {
   const client = await primary.connect()
   try {
     await client.query('begin')
@@ -60,6 +68,7 @@ async function fenceOnce(primary: pg.Pool, lockMs: number): Promise<void> {
     const tables = joinSql(fencedTables.map((name) => fragment(`public.${identifier(name).sql}`)))
     await client.query(renderSql('promote/lock-tables', { tables }))
     await client.query(loadSql('promote/fence-function'))
+    await client.query(renderSql('promote/fence-for', { slot: literal(slot) }))
     for (const name of fencedTables) {
       const table = identifier(name)
       await client.query(renderSql('promote/fence-table', { table }))

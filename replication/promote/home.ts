@@ -4,7 +4,6 @@ import { openServer, type Server } from '../servers.ts'
 /** The home machine's database as this machine finds it. */
 export type Home = { kind: 'alive'; server: Server } | { kind: 'gone'; reason: string }
 
-/** Nobody is there, or no way leads there; anything else is an answer. */
 const silence = /^(?:ECONNREFUSED|ECONNRESET|ENOENT|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOST\w+|ENET\w+)$/
 
 /**
@@ -33,7 +32,8 @@ export async function openHome(url: string | undefined): Promise<Home> {
   }
 }
 
-function isSilence(error: unknown): boolean {
+/** Whether an error of a connection says that nobody is there; anything else is an answer. */
+export function isSilence(error: unknown): boolean {
   const code = errorCode(error)
   return code === undefined ? /timeout|terminated/i.test(errorMessage(error)) : silence.test(code)
 }

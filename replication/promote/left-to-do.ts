@@ -1,11 +1,18 @@
 import { literal, renderSql } from '../../core/sql.ts'
 import type { CloudFacts, HomeFacts } from './facts.ts'
+import { revokeReplicaSetting } from './plan.ts'
 
 /** Pure: what no command does, in the order in which a person should. Sentences. */
 export function leftToDo(cloud: CloudFacts, home: HomeFacts | null, slotIsGone: boolean): string[] {
   return [
     ...aboutHome(cloud, home, slotIsGone),
     ...aboutPrivateRows(home),
+    ...cloud.replicaHolders
+      .filter(({ mayRevoke }) => !mayRevoke)
+      .map(
+        ({ role }) =>
+          `The relay's old role ${role} may still switch triggers and foreign keys off; as an administrator there: ${revokeReplicaSetting(role)};`,
+      ),
     'Set LOCAL_DATABASE_URL to this cloud wherever ingest and ops run from now on (the value of PRODUCTION_DATABASE_URL until today; without API_ONLY_MODE there); keep PRODUCTION_DATABASE_URL for the next cloud, and take RELAY_DATABASE_URL, GATEWAY_DATABASE_URL, PRODUCTION_API_URL and PRODUCTION_API_KEY away where nothing follows yet. DATABASE_URL of the api stays: its role still only reads.',
     'Point what leads to the old home at the new primary: DNS names, tunnels, schedules that ingest. Stop the gateway.',
     'Which files were taken in is known at home only: ingest reads them all once more, and writes no row anew, since ids are made of what is in them.',

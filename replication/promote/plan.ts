@@ -4,6 +4,7 @@ import type { Side } from '../finding.ts'
 import { planPublication } from '../publication.ts'
 import { promoted } from '../relay/apply/errors.ts'
 import { planRestoredKeys } from '../relay/setup/foreign-keys.ts'
+import { replicaSetting } from '../relay/setup/write-roles.ts'
 import { dropSubscriptionStatements } from '../subscription.ts'
 import { sequenceName, type CloudFacts, type HomeFacts } from './facts.ts'
 import { unknownIdentifier } from './verdicts.ts'
@@ -16,6 +17,8 @@ export interface PromotionStep {
   what: string
   sql: string
   values?: readonly (string | number)[]
+  /** in one transaction with the step before: between the two it would be neither */
+  joined?: true
 }
 
 const cloudStep = (what: string, sql: string): PromotionStep => ({ side: 'cloud', what, sql })
@@ -60,24 +63,45 @@ function planMark(cloud: CloudFacts, home: HomeFacts | null): PromotionStep[] {
   ]
 }
 
-/** Without asking home, which may be gone. */
-function planFarewell({ subscription }: CloudFacts): PromotionStep[] {
+/**
+ * Without asking home, which may be gone. A subscription knows no mark: it is switched off together with it, or a home
+ * that comes back in between would write on.
+ */
+function planFarewell({ relay, subscription }: CloudFacts): PromotionStep[] {
   if (subscription === null) return []
-  const words = [
-    'switch the subscription off',
-    'part it from its slot',
-    `drop the subscription ${subscriptionName}`,
+  const [off = '', part = '', drop = ''] = dropSubscriptionStatements()
+  const joined = relay?.state === 'promoted' ? {} : ({ joined: true } as const)
+  return [
+    ...(subscription.enabled ? [{ ...cloudStep('switch the subscription off', off), ...joined }] : []),
+    ...(subscription.slot === null ? [] : [cloudStep('part it from its slot', part)]),
+    cloudStep(`drop the subscription ${subscriptionName}`, drop),
   ]
-  return dropSubscriptionStatements().map((sql, place) => cloudStep(words[place] ?? 'drop it', sql))
 }
 
-function planWriters({ writers }: CloudFacts): PromotionStep[] {
-  return writers.map(({ role, tables }) =>
-    cloudStep(
-      `take the right to write content from ${role}`,
-      renderSql('promote/revoke-writes', { tables: listTables(tables), role: identifier(role) }),
+function planWriters({ writers, replicaHolders }: CloudFacts): PromotionStep[] {
+  return [
+    ...writers.map(({ role, tables }) =>
+      cloudStep(
+        `take the right to write content from ${role}`,
+        renderSql('promote/revoke-writes', { tables: listTables(tables), role: identifier(role) }),
+      ),
     ),
-  )
+    ...replicaHolders
+      .filter(({ mayRevoke }) => mayRevoke)
+      .map(({ role }) =>
+        cloudStep(`take the right to set ${replicaSetting} from ${role}`, revokeReplicaSetting(role)),
+      ),
+  ]
+}
+
+/** The statement that takes the right from a role to switch triggers and foreign keys off. */
+export function revokeReplicaSetting(role: string): string {
+  return renderSql('roles/revoke', {
+    privilege: fragment('set'),
+    kind: fragment('parameter'),
+    name: fragment(replicaSetting),
+    role: identifier(role),
+  })
 }
 
 function listTables(names: readonly string[]) {

@@ -25,6 +25,8 @@ export interface PromoteOptions {
   accepted: AcceptedLoss | null
   /** how long writers may take to end, and then the cloud to catch up */
   timeoutMs: number
+  /** how long home may not answer at all once it is fenced (default 30 s) */
+  silenceMs?: number
   signal?: AbortSignal
   /** after what can be refused without changing anything, and before the first change */
   onPlan?: (plan: PromotionReport) => Promise<void>

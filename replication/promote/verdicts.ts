@@ -14,6 +14,9 @@ export function followingMode({ relay, subscription }: CloudFacts): FollowingMod
   return subscription === null ? null : 'native'
 }
 
+const swapped =
+  'LOCAL_DATABASE_URL is the old home, PRODUCTION_DATABASE_URL the cloud that takes its place: swap them'
+
 /** A subscription that has heard from home within this time is fed by it. */
 const heardLatelySeconds = 30
 
@@ -41,6 +44,10 @@ export function judgePromotion(cloud: CloudFacts, home: HomeFacts | null): Findi
       `this database has the relay's record of another cloud (${cloud.foreignSlots.join(', ')}): it is a copy of that one`,
       'promote that one; or, to part with it here: delete from relay_progress',
     )
+  }
+  if (mode === null && home?.follows === true) {
+    complain('SIDES_SWAPPED', 'LOCAL_DATABASE_URL leads to a cloud, which follows a primary', swapped)
+    return findings
   }
   if (mode === null) {
     complain(
@@ -85,6 +92,13 @@ function judgeHome(cloud: CloudFacts, home: HomeFacts, complain: Complain): void
     'correct LOCAL_DATABASE_URL: it is the home that this cloud follows, or followed until it was promoted'
   if (home.follows) {
     complain('SIDES_SWAPPED', 'LOCAL_DATABASE_URL leads to a cloud: it follows a primary', correct)
+  } else if (home.fencedFor !== null && home.fencedFor !== cloud.slot) {
+    complain(
+      'FENCED_FOR_OTHER',
+      `home gives way to another cloud (slot ${home.fencedFor}), which is being made the primary or is one: two primaries would part`,
+      'put that cloud into PRODUCTION_DATABASE_URL, to finish it, or to take it back with ops promote --cancel; ' +
+        'if it is gone for good, on home: drop function homeport_fence() cascade',
+    )
   } else if (isOther(cloud, home)) {
     complain(
       'PRIMARY_CHANGED',

@@ -1,1 +1,2 @@
-select exists (select from public.relay_progress where state <> 'promoted') as "relayed";
+select exists (select from public.relay_progress where state <> 'promoted') as "relayed",
+  exists (select from public.relay_progress where state = 'promoted') as "promoted";

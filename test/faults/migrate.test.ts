@@ -1,9 +1,9 @@
 import t from 'tap'
-import { listMigrations, migrationState } from '../../core/migrate.ts'
+import { listMigrations, migrate, migrationState } from '../../core/migrate.ts'
 import { migrateBoth } from '../../replication/migrate-both.ts'
 import { diffSchemas } from '../../replication/schema-diff.ts'
 import { createReplication, insertTalk } from '../replication/support.ts'
-import { queryRows } from '../support/databases.ts'
+import { createDatabase, queryRows } from '../support/databases.ts'
 import { compareRows, passFence } from '../support/oracles/equality.ts'
 import { startOps } from '../support/ops-process.ts'
 import { added, before, createBare, newerVersion, open } from './migrate-support.ts'
@@ -58,7 +58,8 @@ t.test('a change made by hand is named before anything is changed', async (t) =>
   await writer.query('begin; lock table verifications in row exclusive mode')
   await t.rejects(migrateBoth({ ...urls, lockTimeoutMs: 300 }), {
     code: 'MIGRATION_BLOCKED',
-    message: /in use on the primary/,
+    message: /in use on the primary by homeport test \(backend \d+, open for \d+ s\)/,
+    hint: /pg_terminate_backend/,
   })
   await writer.query('rollback')
   writer.release()
@@ -73,6 +74,63 @@ t.test('a change made by hand is named before anything is changed', async (t) =>
     `insert into homeport_migrations (name, batch, migration_time) values ('999-z.sql', 9, now())`,
   )
   t.match(await warnings(), [{ code: 'MIGRATION_UNKNOWN', side: 'cloud' }, unknown], 'of a newer program')
+})
+
+t.test('somebody is in the way when it is carried out', async (t) => {
+  const { primaryUrl } = await createBare(t, before)
+  const primary = open(t, primaryUrl)
+  const reader = await primary.connect()
+  await t.test('a long query: it does not keep everybody else waiting behind it for ever', async (t) => {
+    await reader.query('begin; select from verifications')
+    await t.rejects(migrate(primaryUrl, { lockTimeoutMs: 300 }), {
+      code: 'MIGRATION_BLOCKED',
+      message: /006-proof-and-repair\.sql alters is in use in .* by homeport test \(backend \d+/,
+    })
+    await reader.query('rollback')
+    t.same((await migrationState(primaryUrl)).missing, added, 'nothing of it is there')
+  })
+
+  await t.test('another ops migrate', async (t) => {
+    await reader.query(`begin; select pg_advisory_xact_lock(hashtext('homeport migrate'))`)
+    const notes: string[] = []
+    const waiting = migrate(primaryUrl, { migrationWaitMs: 300, onNote: (text) => notes.push(text) })
+    await t.rejects(waiting, {
+      code: 'MIGRATION_RUNS',
+      message: /at work in .* \(backend \d+, from /,
+      hint: /pg_terminate_backend\(\d+\)/,
+    })
+    t.match(notes, [/^waiting: another ops migrate is at work/], 'said at once, and once')
+    await t.rejects(
+      migrateBoth({ primaryUrl, cloudUrl: await createDatabase(t, 'cloud'), migrationWaitMs: 300 }),
+      { code: 'MIGRATION_RUNS' },
+    )
+    await reader.query('rollback')
+  })
+  reader.release()
+
+  await t.test('a row that does not fit: the file, and what the server says', async (t) => {
+    const { folder, add } = newerVersion(t)
+    add('900-check.sql', '-- Why?\nalter table lexicon add constraint more check (documents > 5);\n')
+    const cloudUrl = await createDatabase(t, 'cloud')
+    await primary.query('insert into lexicon values (1, 1)')
+    await t.rejects(migrateBoth({ primaryUrl, cloudUrl, folder }), {
+      code: 'MIGRATION_FAILED',
+      message: /^900-check\.sql failed in .*: check constraint "more" of relation "lexicon" is violated/,
+    })
+    await t.rejects(migrate(primaryUrl, { folder }), {
+      code: 'MIGRATION_FAILED',
+      message: /^900-check\.sql failed in .*: check constraint "more"/,
+    })
+    t.same((await migrationState(primaryUrl)).missing, added, 'all of it was rolled back')
+  })
+
+  await t.test('somebody has migrated the primary alone: the cloud follows', async (t) => {
+    const cloudUrl = await createDatabase(t, 'cloud', { migrate: false })
+    await migrate(cloudUrl, { until: before })
+    await migrate(primaryUrl)
+    t.match(await migrateBoth({ primaryUrl, cloudUrl }), { cloud: added, primary: [] })
+    t.same((await diffSchemas({ primaryUrl, cloudUrl })).differences, [])
+  })
 })
 
 t.test('what takes away goes to the primary first, and to the cloud when it has caught up', async (t) => {

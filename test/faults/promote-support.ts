@@ -1,7 +1,7 @@
 import type { Test } from 'tap'
+import type pg from 'pg'
 import { contentTables } from '../../replication/promote/fence.ts'
 import { startOps } from '../support/ops-process.ts'
-import type { RelayPair } from '../support/relay-pair.ts'
 
 export interface Promoted {
   code: number
@@ -12,13 +12,20 @@ export interface Promoted {
     home?: string
     loss?: { kind: string } | null
     steps?: { what: string }[]
+    left?: string[]
   }
+}
+
+/** A cloud, and the settings that lead to it and to its home. */
+export interface Promotable {
+  cloud: pg.Pool
+  settings: Readonly<Record<string, string>>
 }
 
 /** `ops promote` with these words, as a process; it may be killed at a failpoint, which is exit code 137 here. */
 export async function promote(
   t: Test,
-  pair: RelayPair,
+  pair: Pick<Promotable, 'settings'>,
   words: string[],
   failpoint?: string,
 ): Promise<Promoted> {
@@ -37,27 +44,29 @@ export const apply = ['--apply', '--yes']
 export const insert = `insert into lexicon (term, documents) values (1000000 + $1::int, 1)`
 
 /** Whether the cloud says that it is a primary. */
-export async function isMarked(pair: RelayPair): Promise<boolean> {
+export async function isMarked(pair: Pick<Promotable, 'cloud'>): Promise<boolean> {
   const { rows } = await pair.cloud.query(`select from relay_progress where state = 'promoted'`)
   return rows.length > 0
 }
 
-/** Asks for everything that a primary has and a cloud may lack. */
-export async function provesPrimary(t: Test, pair: RelayPair): Promise<void> {
+/** Asks for everything that a primary has and a cloud may lack, with rows of an id that nobody has used. */
+export async function provesPrimary(t: Test, pair: Promotable, id = -7): Promise<void> {
   const { cloud } = pair
   const before = await cloud.query<{ max: string }>(
     `select greatest((select max(change_seq) from sources), (select max(change_seq) from segments), (select max(change_seq) from tombstones))::text as max`,
   )
   await cloud.query(
-    `insert into sources (id, kind, title, visibility, transcript_method, processed_at) values (-7, 'video', 'x', 'public', 'transcript', now())`,
+    `insert into sources (id, kind, title, visibility, transcript_method, processed_at) values ($1, 'video', 'x', 'public', 'transcript', now())`,
+    [id],
   )
   await cloud.query(
-    `insert into segments (id, source_id, visibility, ordinal, text, turns, engine) values (-7, -7, 'public', 0, 'x', '[]', 'x')`,
+    `insert into segments (id, source_id, visibility, ordinal, text, turns, engine) values ($1, $1, 'public', 0, 'x', '[]', 'x')`,
+    [id],
   )
-  await cloud.query('delete from sources where id = -7')
+  await cloud.query('delete from sources where id = $1', [id])
   const { rows } = await cloud.query<{ above: boolean }>(
-    'select change_seq > $1::int8 as above from tombstones where segment_id = -7',
-    [before.rows[0]?.max ?? '0'],
+    'select change_seq > $1::int8 as above from tombstones where segment_id = $2',
+    [before.rows[0]?.max ?? '0', id],
   )
   t.same(rows, [{ above: true }], 'sequence, foreign key and tombstone')
   t.equal(
@@ -76,4 +85,9 @@ export async function provesPrimary(t: Test, pair: RelayPair): Promise<void> {
     )
     t.equal(found.rowCount, 0, `the relay's role writes no ${name}`)
   }
+  const may = await cloud.query<{ may: boolean }>(
+    `select has_parameter_privilege($1, 'session_replication_role', 'set') as may`,
+    [role],
+  )
+  t.same(may.rows, [{ may: false }], "the relay's role switches no trigger off")
 }

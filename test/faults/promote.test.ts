@@ -6,6 +6,7 @@ import { gatewaySettings, startGateway } from '../support/gateway-process.ts'
 import { compareRows } from '../support/oracles/equality.ts'
 import { watchPair } from '../support/oracles/watch.ts'
 import { startOps } from '../support/ops-process.ts'
+import { open } from './migrate-support.ts'
 import { createRelayPair, runOps, startRelay, type RelayPair } from '../support/relay-pair.ts'
 import { dropRole } from '../support/roles.ts'
 import { apply, insert, isMarked, promote, provesPrimary } from './promote-support.ts'
@@ -93,6 +94,29 @@ t.test('home lives and its relay runs', async (t) => {
     t.match(verified, /lexicon +match/)
     t.notMatch(verified, /drift|undetermined/)
     t.equal((await queryRows(otherUrl, 'select from lexicon where term = 1000003')).length, 1)
+
+    // And home again: what was written on either side on the way is there, and goes on to the next cloud.
+    const back = await promote(t, { settings }, apply)
+    t.match(back, { code: 0, value: { mode: 'relay', home: 'alive', loss: { kind: 'none' } } }, back.stderr)
+    const other = open(t, otherUrl)
+    t.same(
+      (await compareRows(pair.primary, other)).filter(
+        (one) => !/^(?:heartbeat|verifications|tombstones) /.test(one),
+      ),
+      ['lexicon [1000003] is only in the cloud'],
+      'all that the first home had, and what came since',
+    )
+    await provesPrimary(t, { cloud: other, settings }, -8)
+    await t.rejects(pair.cloud.query(insert, [4]), { code: '25006' }, 'the cloud of before takes no writes')
+    t.match(await promote(t, pair, []), { code: 0 }, 'nor do the first settings change anything')
+    await other.query(insert, [5])
+    const thirdUrl = await createDatabase(t, 'cloud')
+    const third = turned(t, { ...pair, cloudUrl: otherUrl }, thirdUrl)
+    await runOps({ args: ['setup-replication', '--mode', 'relay'], settings: third })
+    startOps(t, { args: ['relay'], settings: third })
+    t.notMatch(await runOps({ args: ['verify'], settings: third }), /drift|undetermined/)
+    const terms = await queryRows(thirdUrl, 'select term from lexicon where term > 1000002 order by 1')
+    t.same(terms, [{ term: 1000003 }, { term: 1000005 }])
   })
 })
 

@@ -32,6 +32,7 @@ export const soundServer: ServerFacts = {
   slotWalKeepSize: '20GB',
   passwordEncryption: 'scram-sha-256',
   follows: false,
+  promoted: false,
   publishes: false,
   superuser: true,
   replication: true,

@@ -1,4 +1,6 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
+import { isConcurrentUpdate } from '../../replication/run-statement.ts'
 import { queryRows, uniqueName } from './databases.ts'
 
 export interface TestRole {
@@ -11,7 +13,16 @@ export interface TestRole {
 export async function dropRole(superuserUrl: string, role: string): Promise<void> {
   const found = await queryRows(superuserUrl, 'select from pg_roles where rolname = $1', [role])
   if (found.length === 0) return
-  await queryRows(superuserUrl, `drop owned by ${role}`)
+  // Rights on settings are one row for the whole server: another test may be changing it.
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await queryRows(superuserUrl, `drop owned by ${role}`)
+      break
+    } catch (error) {
+      if (attempt === 5 || !isConcurrentUpdate(error)) throw error
+      await sleep(50 * attempt)
+    }
+  }
   await queryRows(superuserUrl, `drop role ${role}`)
 }
 

@@ -12,7 +12,7 @@ import {
 } from '../../pgoutput/messages.ts'
 import { decodeRequest, type RepairRequest } from '../../repair/request.ts'
 import type { BatchHeader, BatchPart } from '../batch.ts'
-import { damagedBatch, notPublished, schemaMismatch } from './errors.ts'
+import { damagedBatch, keyHint, notPublished, schemaMismatch } from './errors.ts'
 import { TableShape } from './table-shape.ts'
 
 /** A change as it is to be applied. */
@@ -250,7 +250,7 @@ export class ChangeReader {
     const table = this.#shape(oid)
     if (!table.identifiesRows) {
       const names = table.keyNames.join(', ')
-      throw schemaMismatch([`${table.name} on the primary has a replica identity without ${names}`])
+      throw schemaMismatch([`${table.name} on the primary has a replica identity without ${names}`], keyHint)
     }
     return table
   }

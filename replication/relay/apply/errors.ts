@@ -126,14 +126,16 @@ export function forbidden(fault: DatabaseFault): HomeportError {
 export const schemaHint =
   'run on the cloud what stands behind each, then ops relay again; after an update of Homeport: ops migrate; ops schema diff lists everything'
 
+/** And about a primary that sends rows without their key: nothing says which rows of the cloud they are. */
+export const keyHint =
+  'ops schema diff says how the key comes back on the primary; then ops reseed: what was written without it cannot be applied'
+
 /** `differences` are whole sentences without a full stop. */
-export function schemaMismatch(differences: readonly string[]): HomeportError {
+export function schemaMismatch(differences: readonly string[], hint = schemaHint): HomeportError {
   return new HomeportError(
     'SCHEMA_MISMATCH',
     `the cloud's tables do not fit what the primary sends:\n${differences.map((one) => `  ${one}`).join('\n')}`,
-    {
-      hint: schemaHint,
-    },
+    { hint },
   )
 }
 

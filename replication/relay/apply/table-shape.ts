@@ -1,7 +1,7 @@
 import type { PublishedTable } from '../../../core/published-tables.ts'
 import { fragment, identifier, joinSql, renderSql, type SqlFragment } from '../../../core/sql.ts'
 import { columnKind, type RelationMessage, type Tuple, type TypeMessage } from '../../pgoutput/messages.ts'
-import { damagedBatch, schemaMismatch } from './errors.ts'
+import { damagedBatch, keyHint, schemaMismatch } from './errors.ts'
 
 /** Where a parameter of a statement comes from: a column of the row before or of the row after. */
 export interface RowParameter {
@@ -47,7 +47,10 @@ export class TableShape {
     this.keyNames = table.key
     this.key = table.key.map((name) => relation.columns.findIndex((column) => column.name === name))
     if (this.key.includes(-1)) {
-      throw schemaMismatch([`${table.name} on the primary has no primary key of ${table.key.join(', ')}`])
+      throw schemaMismatch(
+        [`${table.name} on the primary has no primary key of ${table.key.join(', ')}`],
+        keyHint,
+      )
     }
     this.identifiesRows = this.key.every((column) => relation.columns[column]?.isKey === true)
     this.#table = identifier(table.name)

@@ -46,7 +46,7 @@ function judgeStates(states: Modes['states'], slot: string): Finding[] {
     complain(
       'PROMOTED',
       "this cloud was promoted: it is a primary of its own, and its rows are nobody's copy",
-      `put it into LOCAL_DATABASE_URL; if it is to follow after all: ${tearDown}, and a new, empty database there`,
+      'put it into LOCAL_DATABASE_URL; to have that server follow after all: a new, empty database there',
     )
     return findings
   }

@@ -104,7 +104,7 @@ async function readSetUpState(cloud: Server): Promise<RelayState> {
       : 'the cloud has no record of a relay',
     {
       hint: native
-        ? 'ops teardown-replication, empty the tables on the cloud, then ops setup-replication'
+        ? `ops teardown-replication; on the cloud: truncate ${publishedTables.map((table) => table.name).join(', ')} cascade; then ops setup-replication`
         : 'ops setup-replication --mode relay',
       exitCode: 2,
     },

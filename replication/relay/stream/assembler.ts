@@ -210,8 +210,8 @@ export class Assembler {
     this.#lastEndLsn = endLsn
     this.#openBytes -= transaction.frames.memoryBytes
     transaction.frames.seal()
-    const { xid, frames, rows, segmentRows } = transaction
-    return { xid, commitLsn, endLsn, commitTimeUs, rows, segmentRows, frames }
+    const { xid, frames, rows, segmentRows, descriptions } = transaction
+    return { xid, commitLsn, endLsn, commitTimeUs, rows, segmentRows, frames, descriptions }
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Batch } from '../batch.ts'
+import { isSameDescription, type DescribedRelation } from './relations.ts'
 import type { BatchLimits } from './replication-stream.ts'
 import { createBatch, type StreamOrigin } from './stream-batch.ts'
 import type { Transaction } from './transaction.ts'
@@ -101,6 +102,7 @@ export class BatchQueue {
     let bytes = 0
     const maxBytes = Math.min(limits.maxBytes, maxBatchBytes)
     const maxSegments = limits.maxSegments ?? Infinity
+    const shapes = new Map<number, DescribedRelation>()
     for (const next of this.#waiting) {
       if (lastLsn !== null && next.endLsn > lastLsn) break
       rows += next.rows
@@ -109,6 +111,10 @@ export class BatchQueue {
       const fits = rows <= limits.maxRows && segments <= maxSegments && bytes <= maxBytes
       // What is on disk is read from there part by part, so it is not mixed with others.
       if (count > 0 && (next.frames.isSpilled || !fits)) break
+      // What was written before an alter table fits the cloud as it is, and what comes after it does not: together
+      // neither would go in, whatever shape a person gives the cloud.
+      if (isReshaped(next, shapes)) break
+      for (const one of next.descriptions) shapes.set(one.oid, one)
       count += 1
       if (next.frames.isSpilled) break
     }
@@ -135,6 +141,13 @@ export class BatchQueue {
       },
     })
   }
+}
+
+function isReshaped({ descriptions }: Transaction, shapes: ReadonlyMap<number, DescribedRelation>): boolean {
+  return descriptions.some((one) => {
+    const before = shapes.get(one.oid)
+    return before !== undefined && !isSameDescription(before, one)
+  })
 }
 
 /** Never 0, so that even an empty transaction counts. */

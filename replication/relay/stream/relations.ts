@@ -12,6 +12,12 @@ export interface DescribedRelation {
   sequence: number
 }
 
+/** Whether two descriptions of one table say the same: the server repeats them, also where nothing was altered. */
+export function isSameDescription(a: DescribedRelation, b: DescribedRelation): boolean {
+  if (a === b) return true
+  return a.frames.length === b.frames.length && a.frames.every((frame, at) => frame.equals(b.frames[at]!))
+}
+
 export type RelationScope = Map<number, DescribedRelation>
 
 /**

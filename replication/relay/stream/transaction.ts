@@ -14,6 +14,8 @@ export interface Transaction {
   segmentRows: number
   /** everything between begin and commit, with the relations described before they are first used */
   frames: FrameLog
+  /** of each table that it changes, the last description */
+  descriptions: readonly DescribedRelation[]
 }
 
 interface Mark extends FrameMark {
@@ -74,6 +76,10 @@ export class OpenTransaction {
     for (const [oid, described] of this.#described) {
       if (described.bytes >= mark.bytes) this.#described.delete(oid)
     }
+  }
+
+  get descriptions(): DescribedRelation[] {
+    return [...this.#described.values()].map(({ relation }) => relation)
   }
 
   #describe(relation: DescribedRelation): void {

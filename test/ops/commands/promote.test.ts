@@ -149,6 +149,11 @@ t.test('a native cloud whose home lives: the plan, drift, the promotion, and onc
   })
 
   await t.test('again, and back', async (t) => {
+    const withRelay = {
+      ...settings,
+      RELAY_DATABASE_URL: pair.readerUrl,
+      GATEWAY_DATABASE_URL: pair.readerUrl,
+    }
     const again = await run('--apply', '--yes')
     t.match(
       again,
@@ -161,15 +166,32 @@ t.test('a native cloud whose home lives: the plan, drift, the promotion, and onc
       { code: '42501' },
     )
     t.match(await run('--cancel'), { exitCode: 2, stderr: /"code":"PROMOTED"/ })
-    t.match(await ops(settings, 'setup-replication'), { exitCode: 2, stderr: /leads to a primary/ })
+    // Whoever has settings of before is told the same by every command, and changes nothing.
+    const old = [
+      ['setup-replication'],
+      ['verify'],
+      ['repair', '--apply', '--delete'],
+      ['schema', 'diff'],
+      ['migrate'],
+      ['monitor', '--once'],
+      ['teardown-replication', '--yes', '--roles'],
+    ]
+    for (const words of old) {
+      const { exitCode, stderr } = await ops(withRelay, ...words, '--json')
+      t.equal(exitCode, 2, words.join(' '))
+      t.match(stderr, /"code":"PROMOTED".*LOCAL_DATABASE_URL/, words.join(' '))
+      t.notMatch(stderr, /drop publication/)
+    }
+    t.match(await run(), { value: { mode: 'promoted', steps: [] } }, 'the mark is still there')
+    t.same(await queryRows(pair.readerUrl, 'select 1 as one'), [{ one: 1 }], "and the api's role")
     const otherUrl = await createDatabase(t, 'primary')
     const swap = { ...settings, LOCAL_DATABASE_URL: pair.cloudUrl, PRODUCTION_DATABASE_URL: otherUrl }
-    const old = { ...swap, PRODUCTION_DATABASE_URL: pair.primaryUrl }
+    const around = { ...swap, PRODUCTION_DATABASE_URL: pair.primaryUrl }
     const roles = (url: string, cloudUrl: string) => ({
       DATABASE_URL: withName(cloudUrl, new URL(pair.readerUrl)),
       REPLICATION_DATABASE_URL: withName(url, new URL(pair.replicationUrl)),
     })
-    t.match(await ops({ ...old, ...roles(pair.cloudUrl, pair.primaryUrl) }, 'setup-replication'), {
+    t.match(await ops({ ...around, ...roles(pair.cloudUrl, pair.primaryUrl) }, 'setup-replication'), {
       exitCode: 2,
       stderr: /have rows|leads to a primary/,
     })

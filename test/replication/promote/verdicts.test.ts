@@ -58,6 +58,7 @@ const sound: CloudFacts = {
   workers: null,
   heartbeat: null,
   writers: [],
+  replicaHolders: [],
   sequences: [],
   foreignKeys,
   triggers: [],
@@ -72,6 +73,7 @@ const sound: CloudFacts = {
 
 const home: HomeFacts = {
   isFenced: false,
+  fencedFor: null,
   slots: [{ name: relay.slot }] as unknown as HomeFacts['slots'],
   systemIdentifier: '7',
   follows: false,
@@ -94,6 +96,9 @@ t.test('what is in the way of a promotion', (t) => {
     ['an older schema, and nobody to migrate with', { missingMigrations: ['007-promotion.sql'] }, null, []],
     ['a copy of another cloud', { foreignSlots: ['homeport_x'] }, {}, ['RELAY_FOREIGN']],
     ['it follows nobody', { relay: null }, {}, ['NOT_SET_UP']],
+    ['and is itself followed', { relay: null }, { follows: true }, ['SIDES_SWAPPED']],
+    ['fenced for it before', {}, { isFenced: true, fencedFor: relay.slot }, []],
+    ['home gives way to another', {}, { isFenced: true, fencedFor: 'homeport_x' }, ['FENCED_FOR_OTHER']],
     ['home feeds it from elsewhere', { relay: { ...relay, isHeld: true } }, null, ['HOME_FEEDS']],
     ['and may, where it answers', { relay: { ...relay, isHeld: true } }, {}, []],
     ['natively', { relay: null, subscription, workers }, null, ['HOME_FEEDS']],

@@ -82,6 +82,8 @@ t.test('a superuser let the roles set it: the foreign keys stay', async (t) => {
   for (const url of [pair.relayUrl, pair.gatewayUrl]) {
     const role = new URL(url).username
     await queryRows(superuserUrl, `create role ${role}`)
+    // From Postgres 16 on, who may create roles may only alter those that are his.
+    await queryRows(superuserUrl, `grant ${role} to ${new URL(cloudUrl).username} with admin option`)
     await queryRows(superuserUrl, `grant set on parameter session_replication_role to ${role}`)
   }
   const before = await queryRows(cloudUrl, foreignKeys)

@@ -33,7 +33,16 @@ function transaction(endLsn: bigint, { rows = 1, bytes = 10 } = {}): Transaction
     new: tupleOf([Buffer.alloc(bytes)]),
   })
   for (let n = 0; n < rows; n++) frames.append(row)
-  return { xid: 7, commitLsn: endLsn - 5n, endLsn, commitTimeUs: 1_500_000n, rows, segmentRows: rows, frames }
+  return {
+    xid: 7,
+    commitLsn: endLsn - 5n,
+    endLsn,
+    commitTimeUs: 1_500_000n,
+    rows,
+    segmentRows: rows,
+    frames,
+    descriptions: [],
+  }
 }
 
 t.test('a batch is whole transactions up to each limit, at least one, and follows on', async (t) => {
@@ -58,6 +67,26 @@ t.test('a batch is whole transactions up to each limit, at least one, and follow
     part: 0,
     isLastPart: true,
   })
+})
+
+t.test('rows of a table before and after it was altered are not in one batch', (t) => {
+  const target = queue()
+  const described = (text: string, sequence: number): Transaction['descriptions'] => [
+    { oid: 5, columnCount: 1, isSegments: true, frames: [Buffer.from(text)], sequence },
+  ]
+  const sent = ['old', 'old', 'new', 'new', 'old'].entries()
+  for (const [at, text] of sent) {
+    target.push({ ...transaction(110n + BigInt(at) * 10n), descriptions: described(text, at) })
+  }
+  t.match(
+    target.take(anything),
+    { end: '0/78' },
+    'one that is described again as it was goes with the others',
+  )
+  t.match(target.take(anything), { after: '0/78', end: '0/8C' })
+  t.match(target.take(anything), { after: '0/8C', end: '0/96' })
+  t.equal(target.take(anything), null)
+  t.end()
 })
 
 t.test('a table is described once, before the first transaction', async (t) => {
