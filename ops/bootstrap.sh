@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Everything `npm start` and `npm test` need, on a bare machine: the npm packages, Postgres with
-# pgvector, the FAISS addon, ffmpeg and (with --test) a headless browser. Says what it does on stderr,
-# writes nothing to stdout, and is done in a moment when there is nothing to do.
+# pgvector, the FAISS addon, ffmpeg and (with --test) a headless browser and a second Postgres. Says what
+# it does on stderr, writes nothing to stdout, and is done in a moment when there is nothing to do.
 #
 #   bash ops/bootstrap.sh [--test]            before npm start and npm test
 #   sudo bash ops/bootstrap.sh --system       only what needs root, where sudo asks for a password
@@ -20,6 +20,8 @@ cd "$root"
 . ops/bootstrap/packages.sh
 # shellcheck source=ops/bootstrap/faiss.sh
 . ops/bootstrap/faiss.sh
+# shellcheck source=ops/bootstrap/postgres-17.sh
+. ops/bootstrap/postgres-17.sh
 
 for_tests=no system_only=no
 for option in "$@"; do
@@ -71,4 +73,5 @@ if [ -n "$npm_job" ]; then
 fi
 
 build_faiss_addon
+if [ "$for_tests" = yes ]; then make_postgres_17; fi
 say 'ready'

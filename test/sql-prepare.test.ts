@@ -1,9 +1,11 @@
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { connect } from '../core/db.ts'
+import { migrate } from '../core/migrate.ts'
 import { fragment, identifier, literal, renderSql, sqlFolder, type SqlFragment } from '../core/sql.ts'
 import { createDatabase } from './support/databases.ts'
+import { privateCluster17, withoutPostgres17 } from './support/postgres-17.ts'
 
 /** Something that fits each placeholder in a statement of its kind. */
 const samples: Readonly<Record<string, SqlFragment>> = {
@@ -49,7 +51,16 @@ const samples: Readonly<Record<string, SqlFragment>> = {
 const preparable = /^(?:\s|--[^\n]*\n)*(?:select|insert|update|delete|with|values)\b/i
 
 t.test('every statement fits the migrated schema', async (t) => {
-  const url = await createDatabase(t, 'primary')
+  await prepareAll(t, await createDatabase(t, 'primary'))
+})
+
+t.test('and that on Postgres 17', { skip: withoutPostgres17() }, async (t) => {
+  const url = (await privateCluster17(t, 'primary')).superuserUrl()
+  await migrate(url)
+  await prepareAll(t, url)
+})
+
+async function prepareAll(t: Test, url: string): Promise<void> {
   const client = await connect({ connectionString: url, applicationName: 'homeport test' })
   t.teardown(() => client.end())
   const folders = readdirSync(sqlFolder).filter((folder) => folder !== 'migrations')
@@ -68,7 +79,7 @@ t.test('every statement fits the migrated schema', async (t) => {
     }
   }
   t.ok(prepared > 20)
-})
+}
 
 /** knex, on the write side, writes its parameters as question marks. */
 function numberParameters(sql: string): string {

@@ -2,31 +2,22 @@
 # bash ops/bootstrap/build-pgvector.sh MAJOR [sudo -n]
 #
 # Builds pgvector for Debian's PostgreSQL MAJOR from Debian 13's source package and installs it, where
-# the distribution has no package of it. apt works in folders of its own with a source list of its own
-# (the mirror is the one this machine already uses), so the machine's package sources stay untouched.
+# the distribution has no package of it.
 set -euo pipefail
 
 major=$1
 shift
 as_root=("$@")
-# shellcheck source=/dev/null
-codename=$(. /etc/os-release && echo "${VERSION_CODENAME-}")
+# shellcheck source=ops/bootstrap/debian-13.sh
+. "$(dirname "${BASH_SOURCE[0]}")/debian-13.sh"
 work=$(mktemp -d "${TMPDIR:-/tmp}/homeport-pgvector.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 cd "$work"
 
-# shellcheck disable=SC2016 # apt fills these in
-mirror=$(apt-get indextargets --format '$(REPO_URI) $(CODENAME)' 'Created-By: Packages' |
-  awk -v codename="$codename" '$2 == codename && !found { print $1; found = 1 }')
-[ -n "$mirror" ] || { echo "apt has no package source for $codename" && exit 1; }
-
-mkdir -p lists/partial source headers
-printf 'Types: deb-src\nURIs: %s\nSuites: trixie\nComponents: main\nSigned-By: %s\n' \
-  "$mirror" /usr/share/keyrings/debian-archive-keyring.gpg >trixie.sources
-own=(-q -o "Dir::Etc::sourcelist=$work/trixie.sources" -o Dir::Etc::sourceparts=- -o "Dir::State::Lists=$work/lists"
-  -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= -o APT::Sandbox::User=root)
-apt-get "${own[@]}" update
-apt-get "${own[@]}" source --download-only pgvector
+debian_13_apt "$work" deb-src
+mkdir source headers
+"${apt_of_13[@]}" update
+"${apt_of_13[@]}" source --download-only pgvector
 tar -xf pgvector_*.orig.tar.* -C source --strip-components=1
 
 # The headers alone: the development package as a whole brings a second compiler, 500 MB of it.

@@ -21,7 +21,7 @@ fail() {
 
 nothing_to_do() {
   npm_packages_present && find_postgres && faiss_settled && ffmpeg_present &&
-    { [ "$for_tests" = no ] || browser_present; }
+    { [ "$for_tests" = no ] || { browser_present && postgres_17_settled; }; }
 }
 
 # Waits for a start in the same folder that got here first. The lock ends with this process.

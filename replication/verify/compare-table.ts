@@ -3,10 +3,11 @@ import { cutChunk, type Chunk } from './boundaries.ts'
 import type { TableCheckpoint } from './checkpoint.ts'
 import type { Candidate } from './find-differences.ts'
 import { defaultLeafRows, drillDown } from './find-differences.ts'
-import type { TableFindings } from './findings.ts'
+import { nothingFound, type TableFindings } from './findings.ts'
 import { rangesBesides } from './key-order.ts'
 import type { Throttle } from './pace.ts'
 import { differingColumns, type Difference } from './prove.ts'
+import { isReplaced } from './replaced-table.ts'
 import { wholeTable, type Key, type KeyRange } from './row-hash.ts'
 import type { Subject } from './subjects.ts'
 import { hashRanges, readRowsByKey, sameBucket, type BucketHash } from './table-hash.ts'
@@ -42,16 +43,23 @@ const keysAtOnce = 500
 /**
  * Compares a table, or a range of it, within one window, piece by piece: boundaries are the primary's, and the
  * first and the last piece end where the range does (open, for a whole table), so that no row on either side is
- * left out. What differs is narrowed down to keys; one that was not written between the two moments is proven wrong.
+ * left out. What differs is narrowed down to keys; one that was not written between the two moments is proven wrong. All of
+ * it stays open where the table was emptied meanwhile.
  */
 export async function compareTable(options: CompareTableOptions): Promise<TableFindings> {
-  const { window } = options
+  const { window, subject } = options
   const found = new Findings(options)
   const { primaryRows, cloudRows, differing } = await hashBoth(options)
   // Only now, because one session does one thing at a time.
   for (const pair of differing) if (!found.isHopeless) await drill(options, found, pair)
+  if (await isReplaced(window, subject.table.name)) return replaced(window, nothingFound)
   const reason = window.fence.passed || found.open === 0 ? null : window.fence.reason
   return { primaryRows, cloudRows, ...found.result(), reason, lsn: window.lsn }
+}
+
+/** What was read is of no moment: neither what differed nor what was the same says anything. */
+function replaced({ fence, lsn }: Window, before: TableFindings): TableFindings {
+  return { ...before, open: 'all', reason: fence.passed ? null : fence.reason, lsn }
 }
 
 interface Pair {
@@ -193,6 +201,7 @@ export async function recheckKeys(
       .filter(({ primary, cloud }) => primary?.hash !== cloud?.hash)
     await found.add(differing)
   }
+  if (await isReplaced(window, subject.table.name)) return replaced(window, before)
   const reason = window.fence.passed || found.open === 0 ? null : window.fence.reason
   return { ...before, ...found.result(), reason, lsn: window.lsn }
 }

@@ -8,6 +8,7 @@ import { proveDifferences, type Difference } from './prove.ts'
 import { recordVerdicts } from './record.ts'
 import { openSnapshot, type Snapshot } from './snapshot.ts'
 import { settleKeys } from './settle.ts'
+import { isReplaced } from './replaced-table.ts'
 import { readSubjects, type Subject } from './subjects.ts'
 import { hashTable, sameBucket } from './table-hash.ts'
 
@@ -175,6 +176,9 @@ async function compare(
     primaryRows: ours.rows,
     cloudRows: theirs.rows,
     lsn: primary.lsn,
+  }
+  if (await isReplaced({ primary, cloud }, subject.table.name)) {
+    return { subject, result: counted, candidates: [], complete: false }
   }
   if (sameBucket(ours, theirs)) {
     return { subject, result: { ...counted, verdict: 'match' }, candidates: [], complete: true }

@@ -78,6 +78,26 @@ t.test('what a person has to do is said with the command, exit 2', async (t) => 
   }
 })
 
+t.test(
+  'where Postgres 17 cannot be had, the tests across versions are skipped, and that is no failure',
+  async (t) => {
+    const clone = emptyClone(t)
+    const first = await run(clone.folder, ['--test'])
+    t.strictSame({ code: first.code, stdout: first.stdout }, { code: 0, stdout: '' })
+    const skipped =
+      /^bootstrap +warning: the tests across versions of Postgres are skipped: (.+) \(remove (\S+) to/m
+    const [, reason, file = ''] = skipped.exec(first.stderr) ?? []
+    t.match(first.stderr, /fetching Postgres 17/)
+    t.match(reason, /see data.bootstrap-postgres-17.log|no Debian|Linux on x64|C compiler/)
+    const again = await run(clone.folder, ['--test'])
+    t.equal(again.code, 0)
+    t.match(again.stderr, skipped, 'said again')
+    t.notMatch(again.stderr, /fetching Postgres 17/, 'but not tried again')
+    rmSync(join(clone.folder, file))
+    t.match((await run(clone.folder, ['--test'])).stderr, /fetching Postgres 17/)
+  },
+)
+
 t.test('a Node that is too old is named', async (t) => {
   const clone = emptyClone(t)
   clone.program('node', 'echo v18.20.0')
@@ -88,7 +108,12 @@ t.test('a Node that is too old is named', async (t) => {
 })
 
 t.test('the scripts pass shellcheck', async (t) => {
-  const scripts = ['ops/bootstrap.sh', 'ops/bootstrap/build-pgvector.sh', '.ci/run']
+  const scripts = [
+    'ops/bootstrap.sh',
+    'ops/bootstrap/build-pgvector.sh',
+    'ops/bootstrap/build-postgres-17.sh',
+    '.ci/run',
+  ]
   const result = await execute('shellcheck', ['-x', ...scripts], repository, process.env)
   if (result === undefined) t.pass('not run', { skip: 'shellcheck is not installed' })
   else t.strictSame(result, { code: 0, stdout: '', stderr: '' })
@@ -107,6 +132,9 @@ function emptyClone(t: Test): Clone {
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
   cpSync(join(repository, 'ops/bootstrap.sh'), join(folder, 'ops/bootstrap.sh'))
   cpSync(join(repository, 'ops/bootstrap'), join(folder, 'ops/bootstrap'), { recursive: true })
+  cpSync(join(repository, 'test/support/postgres-17'), join(folder, 'test/support/postgres-17'), {
+    recursive: true,
+  })
   writeFileSync(join(folder, 'package-lock.json'), '{}')
   mkdirSync(join(folder, 'programs'))
   const calls = join(folder, 'npm-calls')

@@ -4,7 +4,7 @@ import type { Test } from 'tap'
 import { Cluster } from '../../ops/local/cluster.ts'
 import { resolveDataFolder } from '../../ops/local/data-folder.ts'
 import { withFileLock } from '../../ops/local/file-lock.ts'
-import { findPostgres } from '../../ops/local/find-postgres.ts'
+import { findPostgres, type PostgresBinaries } from '../../ops/local/find-postgres.ts'
 import { clustersFolder, diskFolder } from './test-folder.ts'
 
 export interface TestClusters {
@@ -48,11 +48,20 @@ async function startPair(wanted: string): Promise<TestClusters> {
   })
 }
 
+export interface PrivateClusterOptions {
+  /** another version than that of the pair, as postgres-17.ts finds it */
+  postgres?: PostgresBinaries
+}
+
 /** A started cluster of the test's own, to stop, kill and start again; removed at the end of the test. */
-export async function privateCluster(t: Test, name = 'primary'): Promise<Cluster> {
+export async function privateCluster(
+  t: Test,
+  name = 'primary',
+  { postgres = findPostgres() }: PrivateClusterOptions = {},
+): Promise<Cluster> {
   const wanted = join(clustersFolder(), `private-${process.pid}-${Math.random().toString(36).slice(2, 8)}`)
   const { folder } = resolveDataFolder(wanted)
-  const cluster = new Cluster({ name, folder: join(folder, name), postgres: findPostgres(), durable: false })
+  const cluster = new Cluster({ name, folder: join(folder, name), postgres, durable: false })
   t.teardown(async () => {
     await cluster.destroy()
     rmSync(folder, { recursive: true, force: true })

@@ -2,7 +2,10 @@ import t from 'tap'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { publishedTables, type PublishedTable } from '../../../core/published-tables.ts'
 import { waitForCloud } from '../../../replication/heartbeat.ts'
-import type { ExactVerification } from '../../../replication/verify/findings.ts'
+import { compareTable, recheckKeys } from '../../../replication/verify/compare-table.ts'
+import { nothingFound, type ExactVerification } from '../../../replication/verify/findings.ts'
+import { Throttle } from '../../../replication/verify/pace.ts'
+import { readSubjects } from '../../../replication/verify/subjects.ts'
 import { verifyExact } from '../../../replication/verify/verify-exact.ts'
 import { openWindow } from '../../../replication/verify/window.ts'
 import { createReplication, insertTalk, plant, type Replication } from '../support.ts'
@@ -205,6 +208,66 @@ t.test('a cloud that does not follow is undetermined where it differs, at once',
   ])
   await pair.cloud.query('alter subscription homeport enable')
   await waitForCloud(pair)
+})
+
+t.test('a table that is emptied after the moments of a window shows no moment any more', async (t) => {
+  const throttle = new Throttle({ pace: 'full', readLagBytes: () => Promise.resolve(null) })
+  const look = async (emptied: () => Promise<unknown>): Promise<unknown[]> => {
+    const { subjects } = await readSubjects(pair, tables('lexicon'))
+    const [subject] = subjects
+    if (subject === undefined) throw new Error('no lexicon')
+    const window = await openWindow({ ...pair, tables: tables('lexicon'), withBeat: true })
+    try {
+      await emptied()
+      const options = { window, subject, throttle, maxDifferences: 20 }
+      const all = await compareTable(options)
+      const some = await recheckKeys({ ...options, keys: [['1'], ['2']], before: nothingFound })
+      return [all, some].map(({ proven, open }) => [proven, open])
+    } finally {
+      await window.close()
+    }
+  }
+  const nothingKnown = [
+    [0, 'all'],
+    [0, 'all'],
+  ]
+  const both = await look(async () => {
+    await pair.primary.query('begin; truncate lexicon; insert into lexicon values (1, 9), (3, 1); commit')
+    await waitForCloud(pair)
+  })
+  t.strictSame(both, nothingKnown)
+  t.strictSame(await look(() => pair.primary.query('vacuum full lexicon')), nothingKnown, 'only one side')
+  t.strictSame(
+    await look(() => plant(pair.cloud, 'truncate lexicon; insert into lexicon values (1, 9), (3, 1)')),
+    nothingKnown,
+    'only the other',
+  )
+  t.strictSame(await look(() => Promise.resolve()), [
+    [0, []],
+    [0, []],
+  ])
+  t.strictSame(said(await verifyExact({ ...pair, record: false })), { proven: [], undetermined: [] })
+})
+
+t.test('and the next window, or the next after that, says what it has', async (t) => {
+  let looks = 0
+  const emptyOnce = (): void => {
+    looks += 1
+    if (looks === 1) emptied = pair.primary.query('truncate lexicon; insert into lexicon values (5, 1)')
+  }
+  let emptied: Promise<unknown> = Promise.resolve()
+  const results = await verifyExact({
+    ...pair,
+    record: false,
+    tables: tables('segments', 'lexicon'),
+    onProgress: emptyOnce,
+  })
+  await emptied
+  t.strictSame(
+    said(results),
+    { proven: [], undetermined: [] },
+    'whether it came before lexicon was read or after',
+  )
 })
 
 t.test('a run that is stopped says so, records nothing and leaves nothing behind', async (t) => {

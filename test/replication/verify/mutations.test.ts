@@ -1,84 +1,146 @@
 import t from 'tap'
 import type { Test } from 'tap'
 import type pg from 'pg'
-import { migrate } from '../../../core/migrate.ts'
-import { createPool } from '../../../core/db.ts'
+import type { Cluster } from '../../../ops/local/cluster.ts'
 import { waitForCloud } from '../../../replication/heartbeat.ts'
-import { setupReplication } from '../../../replication/setup.ts'
 import { IncrementalVerifier } from '../../../replication/verify/incremental.ts'
 import { verifyExact } from '../../../replication/verify/verify-exact.ts'
-import { seeds } from '../../faults/support.ts'
-import { testClusters } from '../../support/clusters.ts'
-import { queryRows } from '../../support/databases.ts'
+import { isFull, seeds } from '../../faults/support.ts'
+import { privateCluster17, withoutPostgres17 } from '../../support/postgres-17.ts'
 import { createRelayPair, startRelay } from '../../support/relay-pair.ts'
-import { createPair, plant } from '../support.ts'
-import { chooseMutations, heal, prepareMutations } from './mutations.ts'
+import { plant } from '../support.ts'
+import { chooseMutations, heal, oneInAMillion, prepareMillion, prepareMutations } from './mutations.ts'
 import { expected, said, saidUnderWrites, startWriting, type Plant } from './plants.ts'
+import { startWritingRows } from './row-writer.ts'
+import { createUnlikePair, unlikeSettings, type Followed } from './unlike-pair.ts'
 
-// What a verifier is worth: every difference is found and named, and nothing else is, while rows are written. Twenty
-// seeds are 500 differences in either mode, and 60 runs without any.
-interface Followed {
-  primary: pg.Pool
-  cloud: pg.Pool
-  primaryUrl: string
-  replicationUrl: string
-}
+// What a verifier is worth: every difference is found and named, and nothing else is, while more than 500 rows a
+// second are written. In full, in each mode: 500 differences, and 60 runs without any.
+const nothing = { proven: [], undetermined: [] }
+const numbers = seeds({ quick: 1, full: 20 })
+
+type Mode = 'native' | 'relay'
 
 t.test('native, the cloud with other settings and another order of texts', async (t) => {
-  const pair = await createUnlikePair(t)
-  await prepareMutations(pair.primary)
-  await waitForCloud({ ...pair, timeoutMs: 120_000 })
-  for (const seed of seeds({ quick: 1, full: 20 })) await mutate(t, pair, seed, 'native')
+  await mutateAll(t, await createNative(t), 'native')
 })
 
 t.test('relay', async (t) => {
-  const made = await createRelayPair(t, { prepare: prepareMutations })
-  startRelay(t, made)
-  await waitForCloud({ ...made, timeoutMs: 120_000 })
-  const pair = { ...made, replicationUrl: made.settings['REPLICATION_DATABASE_URL'] ?? '' }
-  for (const seed of seeds({ quick: 1, full: 20 })) await mutate(t, pair, seed, 'relay')
+  await mutateAll(t, await createRelayed(t), 'relay')
 })
 
-function mutate(t: Test, pair: Followed, seed: number, mode: string): Promise<unknown> {
-  return t.test(`${mode}, seed ${seed}`, async (t) => {
-    const nothing = { proven: [], undetermined: [] }
-    const options = { ...pair, record: false, leafRows: 100 + 400 * (seed % 7) }
-    const writing = startWriting(t, pair.primaryUrl, seed)
-    t.strictSame(saidUnderWrites(await verifyExact(options)), nothing, 'quiet')
-    const verifier = new IncrementalVerifier({ ...options, shareOfRest: 1 / 3 })
-    t.teardown(() => verifier.close())
-    t.strictSame(saidUnderWrites(await verifier.verify()), nothing, 'quiet, the first of many')
-    const again = await verifier.verify()
-    t.strictSame(saidUnderWrites(again), nothing, 'quiet, what changed')
-    t.equal(again.find((one) => one.table === 'model_terms')?.isFull, false)
+t.test('native, such a cloud with Postgres 17', { skip: withoutPostgres17() }, async (t) => {
+  await mutateAll(t, await createNative(t, await privateCluster17(t, 'cloud')), 'native')
+})
 
-    const plants = chooseMutations(seed)
-    await plant(pair.cloud, plants.map((one) => one.sql).join('; '))
-    const found = saidUnderWrites(await verifyExact({ ...options, maxDifferences: 100 }))
-    t.strictSame(found, { proven: expected(plants), undetermined: [] }, `${plants.length} differences`)
-    await heal(pair, plants)
+t.test('relay, into such a cloud with Postgres 17', { skip: withoutPostgres17() }, async (t) => {
+  await mutateAll(t, await createRelayed(t, await privateCluster17(t, 'cloud')), 'relay')
+})
 
-    await plantUnderWriters(t, pair, seed, mode)
-    const rate = await writing.stop()
-    t.ok(writing.count() > 100, `${writing.count()} transactions, ${Math.round(rate)} a second`)
-    await waitForCloud({ ...pair, timeoutMs: 60_000 })
-    const left = await differingTerms(pair)
-    const names = left.map(({ term, kind }) =>
-      ['lexicon', kind, term, ...(kind === 'changed' ? ['documents'] : [])].join(' '),
-    )
-    t.strictSame(said(await verifyExact(options)), { proven: names.sort(), undetermined: [] }, 'what is left')
-    await heal(
-      pair,
-      left.map(({ term, kind }) => lexiconPlant(term, kind, '')),
-    )
-    t.comment(
-      `${mode}, seed ${seed}: ${Math.round(rate)} transactions a second, ${left.length} of 4 not overwritten`,
-    )
-  })
+async function createNative(t: Test, cloudCluster?: Cluster): Promise<Followed> {
+  const pair = await createUnlikePair(t, cloudCluster)
+  await prepareMutations(pair.primary)
+  return pair
+}
+
+async function createRelayed(t: Test, cloudCluster?: Cluster): Promise<Followed> {
+  const prepare = async (primary: pg.Pool, cloud: pg.Pool): Promise<void> => {
+    await prepareMutations(primary)
+    if (cloudCluster === undefined) return
+    for (const statement of unlikeSettings('homeport')) await cloud.query(statement)
+  }
+  const options = cloudCluster === undefined ? { prepare } : { prepare, cloudCluster }
+  const pair = await createRelayPair(t, options)
+  startRelay(t, pair)
+  return { ...pair, replicationUrl: pair.settings['REPLICATION_DATABASE_URL'] ?? '' }
+}
+
+async function mutateAll(t: Test, pair: Followed, mode: Mode): Promise<void> {
+  await waitForCloud({ ...pair, timeoutMs: 120_000 })
+  const found = { quietRuns: 0, differences: 0 }
+  for (const seed of numbers) {
+    await t.test(`seed ${seed}`, async (t) => {
+      const { quietRuns, differences } = await mutate(t, pair, seed, mode)
+      found.quietRuns += quietRuns
+      found.differences += differences
+    })
+  }
+  t.comment(`${found.differences} differences named, ${found.quietRuns} quiet runs`)
+  if (numbers.length >= 20)
+    t.ok(found.quietRuns >= 50 && found.differences >= 500, 'as many as were promised')
+  if (isFull) await t.test('one row in a million', (t) => mutateMillion(t, pair))
+}
+
+/** One seed's differences, after runs that find none; how many there were of both. */
+async function mutate(
+  t: Test,
+  pair: Followed,
+  seed: number,
+  mode: Mode,
+): Promise<{ quietRuns: number; differences: number }> {
+  const options = { ...pair, record: false, leafRows: 100 + 400 * (seed % 7) }
+  const writing = await startAllWriters(t, pair, seed)
+  const verifier = new IncrementalVerifier({ ...options, shareOfRest: 1 / 3 })
+  t.teardown(() => verifier.close())
+  t.strictSame(saidUnderWrites(await verifyExact(options)), nothing, 'quiet')
+  t.strictSame(saidUnderWrites(await verifier.verify()), nothing, 'quiet, the first of many')
+  const again = await verifier.verify()
+  t.strictSame(saidUnderWrites(again), nothing, 'quiet, what changed')
+  t.equal(again.find((one) => one.table === 'model_terms')?.isFull, false)
+
+  const plants = chooseMutations(seed)
+  await plant(pair.cloud, plants.map((one) => one.sql).join('; '))
+  const found = saidUnderWrites(await verifyExact({ ...options, maxDifferences: 100 }))
+  t.strictSame(found, { proven: expected(plants), undetermined: [] }, `${plants.length} differences`)
+  await heal(pair, plants)
+
+  await plantUnderWriters(t, pair, seed, mode)
+  const wrote = await writing.stop()
+  await waitForCloud({ ...pair, timeoutMs: 60_000 })
+  const left = await differingTerms(pair)
+  const names = left.map(({ term, kind }) =>
+    ['lexicon', kind, term, ...(kind === 'changed' ? ['documents'] : [])].join(' '),
+  )
+  t.strictSame(said(await verifyExact(options)), { proven: names.sort(), undetermined: [] }, 'what is left')
+  await heal(
+    pair,
+    left.map(({ term, kind }) => lexiconPlant(term, kind, '')),
+  )
+  t.comment(`seed ${seed}: ${wrote}; ${left.length} of what was planted there was not overwritten`)
+  return { quietRuns: 3, differences: plants.length }
+}
+
+/** The workload's transactions and, beside them, rows at a steady pace. */
+async function startAllWriters(t: Test, pair: Followed, seed: number): Promise<{ stop(): Promise<string> }> {
+  const rows = await startWritingRows(t, pair.primaryUrl, seed)
+  const transactions = startWriting(t, pair.primaryUrl, seed)
+  return {
+    async stop() {
+      const [rowRate, rate] = await Promise.all([rows.stop(), transactions.stop()])
+      t.ok(rows.count() > 500, `${rows.count()} rows`)
+      t.ok(transactions.count() > 100, `${transactions.count()} transactions`)
+      return `${Math.round(rowRate)} rows a second, beside ${Math.round(rate)} transactions a second`
+    },
+  }
+}
+
+async function mutateMillion(t: Test, pair: Followed): Promise<void> {
+  await prepareMillion(pair.primary)
+  await waitForCloud({ ...pair, timeoutMs: 600_000 })
+  const writing = await startAllWriters(t, pair, 1)
+  const options = { ...pair, record: false }
+  t.strictSame(saidUnderWrites(await verifyExact(options)), nothing, 'quiet')
+  await plant(pair.cloud, oneInAMillion.sql)
+  const started = performance.now()
+  const found = await verifyExact(options)
+  const seconds = ((performance.now() - started) / 1000).toFixed(1)
+  const { primaryRows } = found.find((one) => one.table === oneInAMillion.table) ?? {}
+  t.strictSame(saidUnderWrites(found), { proven: expected([oneInAMillion]), undetermined: [] })
+  t.comment(`one bit in ${primaryRows} rows, found in ${seconds} s; ${await writing.stop()}`)
 }
 
 /** Rows that every session writes all the time: found, or made right by the next write, and nothing else said. */
-async function plantUnderWriters(t: Test, pair: Followed, seed: number, mode: string): Promise<void> {
+async function plantUnderWriters(t: Test, pair: Followed, seed: number, mode: Mode): Promise<void> {
   const terms = [1, 3, 5].map((term) => String((term + seed) % 8))
   const plants = terms.map((term) =>
     lexiconPlant(term, 'changed', `update lexicon set documents = documents + 5000 where term = ${term}`),
@@ -118,34 +180,4 @@ async function differingTerms({ primary, cloud }: Followed): Promise<{ term: str
       term,
       kind: ours.has(term) ? (theirs.has(term) ? 'changed' : 'missing') : 'extra',
     }))
-}
-
-/** A native pair in which everything that a session may set, and the order of texts, is another one in the cloud. */
-async function createUnlikePair(t: Test): Promise<Followed> {
-  const pair = await createPair(t)
-  const { cloud: cluster } = await testClusters()
-  const name = new URL(pair.cloudUrl).pathname.slice(1)
-  const admin = cluster.superuserUrl()
-  await queryRows(admin, `drop database ${name}`)
-  await queryRows(
-    admin,
-    `create database ${name} template template0 encoding 'UTF8' locale_provider icu icu_locale 'sv-u-kf-upper'`,
-  )
-  for (const [setting, value] of [
-    ['timezone', 'Asia/Kathmandu'],
-    ['datestyle', 'German, DMY'],
-    ['intervalstyle', 'sql_standard'],
-    ['extra_float_digits', '-5'],
-    ['bytea_output', 'escape'],
-  ]) {
-    await queryRows(admin, `alter database ${name} set ${setting} = '${value}'`)
-  }
-  await migrate(pair.cloudUrl)
-  await setupReplication(pair)
-  const open = (connectionString: string): pg.Pool => {
-    const pool = createPool({ connectionString, applicationName: 'homeport test' })
-    t.teardown(() => pool.end())
-    return pool
-  }
-  return { ...pair, primary: open(pair.primaryUrl), cloud: open(pair.cloudUrl) }
 }

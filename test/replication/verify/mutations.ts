@@ -4,9 +4,15 @@ import { pick, randomNumbers } from '../../support/random.ts'
 import { insertTalk, plant } from '../support.ts'
 import { choosePlants, content, prepareContent, type Plant } from './plants.ts'
 
-/** More rows that no writer touches: these talks, and a table in which one row is one in many. */
+/** More rows that no writer touches: these talks, a table in which one row is one in many, and names. */
 const talks = { first: content.talks + 1, last: content.talks + 40 } as const
 const many = 20_000
+const names = 1_200
+
+/** A key that is elsewhere among the others wherever texts are not sorted by code point. */
+function nameOf(number: number): string {
+  return `${['a', 'A', 'z', 'Z', 'å', 'Ö', '_', '-b'][number % 8]} ${number}`
+}
 
 /** Content with something for every mutation; before the cloud follows, or after. */
 export async function prepareMutations(primary: pg.Pool): Promise<void> {
@@ -17,14 +23,36 @@ export async function prepareMutations(primary: pg.Pool): Promise<void> {
      values (2, 'many', 'lsa', 'y', 3, 0.8, 0.2, 'building')`,
   )
   await primary.query(`insert into model_terms select 2, i, '[0,2,3]' from generate_series(0, ${many - 1}) i`)
+  await primary.query(
+    `insert into verifications select name, 'match', 7, '0/0', now() from unnest($1::text[]) as name`,
+    [Array.from({ length: names }, (_, number) => nameOf(number))],
+  )
 }
 
-/** Pure: twenty-five differences, each in another row that the seed chooses. */
+/** A million rows more, all the same but for their keys. */
+export async function prepareMillion(primary: pg.Pool): Promise<void> {
+  await primary.query(
+    `insert into models (id, name, kind, fingerprint, dimensions, words_weight, vector_weight, state)
+     values (4, 'a million', 'lsa', 'm', 3, 0.8, 0.2, 'building')`,
+  )
+  await primary.query(`insert into model_terms select 4, i, '[0,2,3]' from generate_series(1, 1000000) i`)
+}
+
+export const oneInAMillion: Plant = {
+  name: 'one bit in a million rows',
+  sql: `update model_terms set basis = '[0,2,3.001953125]' where model_id = 4 and term = 654321`,
+  table: 'model_terms',
+  difference: ['changed', '4', '654321', 'basis'],
+}
+
+/** Pure: twenty-seven differences, each in another row that the seed chooses. */
 export function chooseMutations(seed: number): Plant[] {
   const random = randomNumbers(seed * 7919)
   const ids = Array.from({ length: talks.last - talks.first + 1 }, (_, place) => talks.first + place)
   const takeId = (): number => ids.splice(pick(random, ids.length), 1)[0] ?? 0
   const [null_, array, one, other, seen, word] = Array.from({ length: 6 }, takeId)
+  const counted = nameOf(pick(random, names / 2))
+  const unnamed = nameOf(names / 2 + pick(random, names / 2))
   const bit = 1 + pick(random, many / 2 - 1)
   const sign = many / 2 + pick(random, many / 2 - 1)
   const flipped = ['[0,2,3.001953125]', '[0,2.001953125,3]', '[0.000000059604645,2,3]'][pick(random, 3)]
@@ -55,6 +83,17 @@ export function chooseMutations(seed: number): Plant[] {
       sql: `insert into model_terms values (2, ${many + seed}, '[0,2,3]')`,
       table: 'model_terms',
       difference: ['extra', '2', String(many + seed)],
+    },
+    {
+      name: 'a count in a table with names for keys',
+      sql: `update verifications set row_count = 8 where table_name = '${counted}'`,
+      ...changed('verifications', counted, 'row_count'),
+    },
+    {
+      name: 'a name is gone',
+      sql: `delete from verifications where table_name = '${unnamed}'`,
+      table: 'verifications',
+      difference: ['missing', unnamed],
     },
     {
       name: 'an empty text in place of null',
