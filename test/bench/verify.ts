@@ -185,23 +185,44 @@ const writerSeconds = 15
 
 /** Small updates at a steady pace, with and without a verification at its default pace beside them. */
 async function compareWriters(bench: VerifyBench, note: Note): Promise<BenchResult> {
-  const alone: number[] = []
-  const beside: number[] = []
+  const alone = new Latencies()
+  const beside = new Latencies()
   await writeSteadily(bench, 3)
   for (let round = 0; round < rounds; round += 1) {
-    alone.push(percentile(await writeSteadily(bench, writerSeconds), 0.99))
+    alone.add(await writeSteadily(bench, writerSeconds))
     const stop = new AbortController()
     const verifying = verifyUntil(bench, stop.signal)
-    beside.push(percentile(await writeSteadily(bench, writerSeconds), 0.99))
+    beside.add(await writeSteadily(bench, writerSeconds))
     stop.abort()
     await verifying
-    note(
-      `writer p99 ${alone.at(-1)?.toFixed(1)} ms alone, ${beside.at(-1)?.toFixed(1)} ms beside verification`,
-    )
+    note(`writer ${alone.describe()} alone, ${beside.describe()} beside verification`)
   }
   return {
-    figures: { writerAloneP99Ms: median(alone), writerBesideP99Ms: median(beside) },
-    ratios: { writerP99: median(beside) / median(alone) },
+    figures: {
+      writerAloneP50Ms: median(alone.p50),
+      writerAloneP99Ms: median(alone.p99),
+      writerBesideP50Ms: median(beside.p50),
+      writerBesideP99Ms: median(beside.p99),
+    },
+    ratios: {
+      writerP50: median(beside.p50) / median(alone.p50),
+      writerP99: median(beside.p99) / median(alone.p99),
+    },
+  }
+}
+
+/** Percentiles of several runs, in milliseconds. */
+class Latencies {
+  readonly p50: number[] = []
+  readonly p99: number[] = []
+
+  add(times: readonly number[]): void {
+    this.p50.push(percentile(times, 0.5))
+    this.p99.push(percentile(times, 0.99))
+  }
+
+  describe(): string {
+    return `p50 ${this.p50.at(-1)?.toFixed(1)} ms, p99 ${this.p99.at(-1)?.toFixed(1)} ms`
   }
 }
 
