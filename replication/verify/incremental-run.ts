@@ -53,7 +53,7 @@ export async function runIncremental(
 }
 
 function shareOf(options: Options): number {
-  return options.shareOfRest ?? 1 / 24
+  return options.shareOfRest ?? 1 / 32
 }
 
 class Run {

@@ -7,7 +7,7 @@ export interface IncrementalOptions extends Omit<
   VerifyExactOptions,
   'tier' | 'signal' | 'onTable' | 'onProgress'
 > {
-  /** how much of what did not change is compared in each run, from 0 to 1 (default 1/24) */
+  /** how much of what did not change is compared in each run, from 0 to 1 (default 1/32) */
   shareOfRest?: number
 }
 
@@ -30,7 +30,7 @@ export interface IncrementalVerification extends ExactVerification {
  * Verifies again and again at a small part of the cost. Its first run compares every row, and the slot of that run
  * stays open as a watch that collects the keys written since. Each later run compares those, and a share of the
  * rest, in turns: so whatever was written on the primary is compared in the next run, and what its log does not
- * tell of, an edit in the cloud itself, is found within `1 / shareOfRest` (24) runs at the latest. Runs that fail, or
+ * tell of, an edit in the cloud itself, is found within `1 / shareOfRest` (32) runs at the latest. Runs that fail, or
  * find the cloud behind, do not count for that; they leave everything to the next.
  *
  * A table is compared in full where nothing says that the rest of it is as it was: after drift, TRUNCATE or more writes
