@@ -1,6 +1,7 @@
 import { sleep } from './backoff.ts'
 import { describeServer, type Queryable } from './db.ts'
 import { HomeportError } from './errors.ts'
+import { describeHolder, findLockHolder } from './lock-holder.ts'
 import { loadSql } from './sql.ts'
 
 export interface MigrationLockOptions {
@@ -29,16 +30,10 @@ export async function takeMigrationLock(db: Queryable, options: MigrationLockOpt
 }
 
 async function explainHolder(db: Queryable, options: MigrationLockOptions): Promise<HomeportError> {
-  type Holder = { pid: number; address: string | null; since: Date }
-  const [holder] = (await db.query<Holder>(loadSql('checks/migration-lock-holder'))).rows
+  const holder = await findLockHolder(db, 'migrate')
   const what = `another ops migrate is at work in ${describeServer(options.connectionString)}`
-  if (holder === undefined) return new HomeportError('MIGRATION_RUNS', what, { hint: 'ops migrate again' })
-  const { pid, address, since } = holder
-  return new HomeportError(
-    'MIGRATION_RUNS',
-    `${what} (backend ${pid}, from ${address ?? 'the same machine'}, since ${since.toISOString()})`,
-    {
-      hint: `let it end, then ops migrate again; where its machine is gone, there: select pg_terminate_backend(${pid})`,
-    },
-  )
+  if (holder === null) return new HomeportError('MIGRATION_RUNS', what, { hint: 'ops migrate again' })
+  return new HomeportError('MIGRATION_RUNS', `${what}: ${describeHolder(holder)}`, {
+    hint: `let it end, then ops migrate again; where its machine is gone, there: select pg_terminate_backend(${holder.pid})`,
+  })
 }

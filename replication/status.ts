@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Queryable } from '../core/db.ts'
 import { errorCode, errorMessage, HomeportError } from '../core/errors.ts'
+import { describeHolder, findLockHolder } from '../core/lock-holder.ts'
 import { migrationState } from '../core/migrate.ts'
 import { publishedTables } from '../core/published-tables.ts'
 import { loadSql } from '../core/sql.ts'
@@ -10,7 +11,6 @@ import { readHealth, type ReplicationHealth } from './health.ts'
 import { readHeartbeat } from './heartbeat.ts'
 import { judgeSchema } from './schema-verdicts.ts'
 import { openServer, type Server, type ServerUrls } from './servers.ts'
-import { describeHolder } from './monitor/lock.ts'
 import { judgeServer, judgeServerPair } from './server-verdicts.ts'
 import { readSlots, type SlotFacts } from './slot.ts'
 import { countRows, readTableFacts } from './table-facts.ts'
@@ -205,6 +205,6 @@ async function readActiveModel(db: Queryable): Promise<ModelFacts | null> {
 }
 
 async function readMonitorSession(primary: Queryable): Promise<string | null> {
-  const { rows } = await primary.query<Parameters<typeof describeHolder>[0]>(loadSql('monitor/lock-holder'))
-  return rows[0] === undefined ? null : describeHolder(rows[0])
+  const holder = await findLockHolder(primary, 'monitor')
+  return holder === null ? null : describeHolder(holder)
 }

@@ -1,14 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { HomeportError } from '../../core/errors.ts'
+import { describeHolder, pickHolder, type LockHolder } from '../../core/lock-holder.ts'
 import { refuseWhenPaused } from './pause.ts'
 import type { Primary, Statements } from './primary.ts'
-
-interface Holder {
-  name: string
-  pid: number
-  since: Date
-  address: string | null
-}
 
 /** A run that was just killed needs a moment until the server has noticed. */
 const graceMs = 2000
@@ -45,15 +39,9 @@ export async function confirmIngestLock(statements: Statements): Promise<void> {
 }
 
 async function alreadyRunning(primary: Primary): Promise<HomeportError> {
-  const [holder] = await primary.rows<Holder>('ingest/lock-holder')
-  const who = holder === undefined ? 'another session' : describeHolder(holder)
+  const holder = pickHolder(await primary.rows<LockHolder>('checks/lock-holders'), 'ingest')
+  const who = holder === null ? 'another session' : describeHolder(holder)
   return new HomeportError('INGEST_RUNNING', `another ingest is at work in this database: ${who}`, {
     hint: 'wait until it is done; if it hangs, stop it and run this again: it goes on where that one stopped',
   })
-}
-
-/** `homeport ingest 4711@studio (backend 815, from 10.0.0.7, since 2026-01-02T03:04:05.000Z)` */
-export function describeHolder(holder: Holder): string {
-  const from = holder.address === null ? 'here' : `from ${holder.address}`
-  return `${holder.name} (backend ${holder.pid}, ${from}, since ${holder.since.toISOString()})`
 }

@@ -3,16 +3,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type pg from 'pg'
 import { connect } from '../../core/db.ts'
 import { HomeportError } from '../../core/errors.ts'
+import { describeHolder, findLockHolder, type LockHolder } from '../../core/lock-holder.ts'
 import { loadSql } from '../../core/sql.ts'
-
-interface Holder {
-  name: string
-  pid: number
-  since: Date
-  address: string | null
-  /** it is the session that asks */
-  own: boolean
-}
 
 /** A monitor that was just killed needs a moment until the server has noticed. */
 const graceMs = 2000
@@ -25,7 +17,7 @@ export class MonitorLock {
   readonly #answerTimeoutMs: number
   #session: pg.Client | null = null
   /** the session that held it last, as the server knows it */
-  #last: Pick<Holder, 'pid' | 'since'> | null = null
+  #last: Pick<LockHolder, 'pid' | 'since'> | null = null
 
   /** @param options.answerTimeoutMs a connection without an answer for so long is lost (default 15 s) */
   constructor(primaryUrl: string, options: { answerTimeoutMs?: number } = {}) {
@@ -41,7 +33,7 @@ export class MonitorLock {
    */
   async hold(): Promise<void> {
     try {
-      if (this.#session !== null && (await this.#holder(this.#session))?.own === true) return
+      if (this.#session !== null && (await findLockHolder(this.#session, 'monitor'))?.own === true) return
       await this.release()
       await this.#take()
     } catch (error) {
@@ -70,7 +62,7 @@ export class MonitorLock {
     const deadline = performance.now() + graceMs
     for (;;) {
       const { rows } = await session.query<{ held: boolean }>(loadSql('monitor/try-lock'))
-      const holder = await this.#holder(session)
+      const holder = await findLockHolder(session, 'monitor')
       if (rows[0]?.held === true) {
         this.#last = holder
         return
@@ -83,25 +75,14 @@ export class MonitorLock {
     }
   }
 
-  #isOurs({ pid, since }: Holder): boolean {
+  #isOurs({ pid, since }: LockHolder): boolean {
     return this.#last?.pid === pid && this.#last.since.getTime() === since.getTime()
-  }
-
-  async #holder(session: pg.Client): Promise<Holder | null> {
-    const { rows } = await session.query<Holder>(loadSql('monitor/lock-holder'))
-    return rows[0] ?? null
   }
 }
 
-function alreadyRunning(holder: Holder | null): HomeportError {
+function alreadyRunning(holder: LockHolder | null): HomeportError {
   const who = holder === null ? 'another session' : describeHolder(holder)
   return new HomeportError('MONITOR_RUNNING', `another monitor watches this primary: ${who}`, {
     hint: 'one is enough: ops monitor --once looks beside it; to replace it, stop that one first',
   })
-}
-
-/** Pure: `homeport monitor 4711@studio (backend 815, from 10.0.0.7, since 2026-01-02T03:04:05.000Z)` */
-export function describeHolder({ name, pid, address, since }: Omit<Holder, 'own'>): string {
-  const from = address === null ? 'here' : `from ${address}`
-  return `${name} (backend ${pid}, ${from}, since ${since.toISOString()})`
 }

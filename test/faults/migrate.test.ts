@@ -96,7 +96,7 @@ t.test('somebody is in the way when it is carried out', async (t) => {
     const waiting = migrate(primaryUrl, { migrationWaitMs: 300, onNote: (text) => notes.push(text) })
     await t.rejects(waiting, {
       code: 'MIGRATION_RUNS',
-      message: /at work in .* \(backend \d+, from /,
+      message: /at work in .*: homeport .* \(backend \d+, /,
       hint: /pg_terminate_backend\(\d+\)/,
     })
     t.match(notes, [/^waiting: another ops migrate is at work/], 'said at once, and once')

@@ -41,7 +41,10 @@ t.test('two people at once', async (t) => {
   })
   await first.said(/failpoint promote.after-proof wait/)
   const second = await promote(t, to, apply)
-  t.match(second, { code: 1, stderr: /"code":"SETUP_RUNS".*homeport ops, backend \d+.*pg_terminate_backend/ })
+  t.match(second, {
+    code: 1,
+    stderr: /"code":"SETUP_RUNS".*homeport ops \(backend \d+.*pg_terminate_backend/,
+  })
   const cancelled = await promote(t, to, ['--cancel'])
   t.match(cancelled, { code: 1, stderr: /"code":"SETUP_RUNS"/ }, 'nobody lifts the fence under it')
   await t.rejects(pair.primary.query(insert, [1]), { code: '25006' })

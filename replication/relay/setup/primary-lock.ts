@@ -1,6 +1,7 @@
 import type pg from 'pg'
 import { connect, describeServer } from '../../../core/db.ts'
 import { HomeportError } from '../../../core/errors.ts'
+import { describeHolder, findLockHolder } from '../../../core/lock-holder.ts'
 import { loadSql } from '../../../core/sql.ts'
 
 /**
@@ -21,14 +22,10 @@ export async function withPrimaryLock<T>(url: string, work: () => Promise<T>): P
 }
 
 async function explainHolder(session: pg.Client, url: string): Promise<HomeportError> {
-  type Holder = { name: string; pid: number; since: Date; address: string | null }
-  const [holder] = (await session.query<Holder>(loadSql('relay/setup-lock-holder'))).rows
+  const holder = await findLockHolder(session, 'setup')
   const what = `another setup, copy or promotion is under way in ${describeServer(url)}`
-  if (holder === undefined) return new HomeportError('SETUP_RUNS', what, { hint: 'run this again' })
-  const { name, pid, since, address } = holder
-  return new HomeportError(
-    'SETUP_RUNS',
-    `${what}: ${name}, backend ${pid}, from ${address ?? 'the same machine'}, since ${since.toISOString()}`,
-    { hint: `wait for it; where its machine is gone, end it there: select pg_terminate_backend(${pid})` },
-  )
+  if (holder === null) return new HomeportError('SETUP_RUNS', what, { hint: 'run this again' })
+  return new HomeportError('SETUP_RUNS', `${what}: ${describeHolder(holder)}`, {
+    hint: `wait for it; where its machine is gone, end it there: select pg_terminate_backend(${holder.pid})`,
+  })
 }

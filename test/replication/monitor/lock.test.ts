@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap'
-import { describeHolder, MonitorLock } from '../../../replication/monitor/lock.ts'
+import { MonitorLock } from '../../../replication/monitor/lock.ts'
 import { createDatabase, queryRows } from '../../support/databases.ts'
 import { startTcpProxy } from '../../support/tcp-proxy.ts'
 
@@ -73,14 +73,4 @@ t.test('a session of ours behind a network that swallows is ended by the next on
   await lock.hold()
   const [now] = await queryRows<{ pid: number }>(url, holders)
   t.ok(now !== undefined && now.pid !== before?.pid)
-})
-
-t.test('a holder in words', async (t) => {
-  const since = new Date('2026-01-02T03:04:05Z')
-  const holder = { name: 'homeport monitor 1@studio', pid: 815, since }
-  t.equal(
-    describeHolder({ ...holder, address: '10.0.0.7' }),
-    'homeport monitor 1@studio (backend 815, from 10.0.0.7, since 2026-01-02T03:04:05.000Z)',
-  )
-  t.match(describeHolder({ ...holder, address: null }), /, here, /)
 })

@@ -26,6 +26,7 @@ import type { DiskSpace } from '../../../replication/relay/primary-disk.ts'
 import type { ServerFacts } from '../../../replication/server-facts.ts'
 import type { SlotFacts } from '../../../replication/slot.ts'
 import { quietSample } from './sample-data.ts'
+import { soundSlot } from '../sound-facts.ts'
 
 type Before = Alert['severity'] | null
 
@@ -235,18 +236,7 @@ const health = (change: object): ReplicationHealth =>
     ...change,
   }) as unknown as ReplicationHealth
 
-const slotWith = (change: Partial<SlotFacts>): SlotFacts => ({
-  name: 'homeport_1',
-  active: true,
-  activePid: 1,
-  walStatus: 'reserved',
-  safeWalBytes: null,
-  confirmedLsn: '0/1',
-  currentLsn: '0/1',
-  retainedBytes: '0',
-  lagBytes: '0',
-  ...change,
-})
+const slotWith = (change: Partial<SlotFacts>): SlotFacts => ({ ...soundSlot, ...change })
 
 const failing: Finding = {
   code: 'SUBSCRIPTION_FAILING',
