@@ -28,7 +28,7 @@ export async function followRounds(options: RoundsOptions): Promise<void> {
     const pending = [...findings.keys()]
     const tables = pending.map(({ table }) => table)
     const keepSlot = options.keepSlot === true && round === 1
-    const window = await openWindow({ ...options, tables, keepSlot })
+    const window = await openWindow({ ...options, tables, keepSlot, lockTables: round > 1 })
     try {
       if (round === 1) await options.onFirst?.(window)
       for (const subject of pending) {

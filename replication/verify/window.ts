@@ -1,6 +1,6 @@
 import type pg from 'pg'
 import { errorCode } from '../../core/errors.ts'
-import { loadSql } from '../../core/sql.ts'
+import { fragment, identifier, joinSql, loadSql, renderSql } from '../../core/sql.ts'
 import { parseLsn } from '../../core/lsn.ts'
 import type { PublishedTable } from '../../core/published-tables.ts'
 import { beat, readHeartbeat } from '../heartbeat.ts'
@@ -21,6 +21,11 @@ export interface WindowOptions {
    * cloud's position is waited for instead, which writes nothing.
    */
   withBeat: boolean
+  /**
+   * Holds TRUNCATE and ALTER TABLE of the tables off from the moment of each snapshot on, not only from the first reading on:
+   * for tables that were emptied before they could be read, as replaced-table.ts says.
+   */
+  lockTables?: boolean
   /** Whether the slot outlives the opening, as {@link Window.slot}. */
   keepSlot?: boolean
   /** how long the cloud may take to pass the primary's moment (default 60 s) */
@@ -78,11 +83,13 @@ async function openFencedWindow(options: WindowOptions): Promise<Window | null> 
     const primary = await openSnapshot(options.primary, slot.snapshot)
     opened.push(primary)
     slot.start()
+    await lockTables(options, primary)
     // What follows the position shows the relay that everything before has come.
     await beat(options.primary)
     if (!(await fence.moveTo(slot.lsn))) return null
     const cloud = await openSnapshot(options.cloud)
     opened.push(cloud)
+    await lockTables(options, cloud)
     if (!(await fence.isShownBy(cloud, slot.lsn))) return null
     isKept = true
     return {
@@ -114,9 +121,11 @@ async function openTouchedWindow(options: WindowOptions): Promise<Window> {
     const primary = await openSnapshot(options.primary, slot.snapshot)
     opened.push(primary)
     slot.start()
+    await lockTables(options, primary)
     const fence = await passWindowFence(options, slot, primary)
     const cloud = await openSnapshot(options.cloud)
     opened.push(cloud)
+    await lockTables(options, cloud)
     const until = fence.passed ? await readTouched(options, slot) : 0n
     const { touched } = slot
     isKept = options.keepSlot === true
@@ -136,6 +145,12 @@ async function openTouchedWindow(options: WindowOptions): Promise<Window> {
   } finally {
     if (!isKept) await slot.close()
   }
+}
+
+async function lockTables(options: WindowOptions, { client }: Snapshot): Promise<void> {
+  if (options.lockTables !== true) return
+  const names = options.tables.map(({ name }) => fragment(`public.${identifier(name).sql}`))
+  await client.query(renderSql('verify/lock-tables', { tables: joinSql(names) }))
 }
 
 async function passWindowFence(

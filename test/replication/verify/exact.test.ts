@@ -8,6 +8,7 @@ import { Throttle } from '../../../replication/verify/pace.ts'
 import { readSubjects } from '../../../replication/verify/subjects.ts'
 import { verifyExact } from '../../../replication/verify/verify-exact.ts'
 import { openWindow } from '../../../replication/verify/window.ts'
+import { queryRows } from '../../support/databases.ts'
 import { createReplication, insertTalk, plant, type Replication } from '../support.ts'
 import { said } from './plants.ts'
 
@@ -247,6 +248,36 @@ t.test('a table that is emptied after the moments of a window shows no moment an
     [0, []],
   ])
   t.strictSame(said(await verifyExact({ ...pair, record: false })), { proven: [], undetermined: [] })
+})
+
+t.test('a window can hold TRUNCATE off from its moments on', async (t) => {
+  const window = await openWindow({ ...pair, tables: tables('collection'), withBeat: true, lockTables: true })
+  for (const url of [pair.primaryUrl, pair.cloudUrl]) {
+    const emptying = queryRows(url, `set lock_timeout = '100ms'; truncate collection`)
+    await t.rejects(emptying, { code: '55P03' })
+  }
+  await window.close()
+  await pair.primary.query('truncate collection')
+  await waitForCloud(pair)
+})
+
+t.test('a table that is emptied again and again is compared all the same', async (t) => {
+  const stop = new AbortController()
+  const emptying = (async () => {
+    while (!stop.signal.aborted) {
+      await pair.primary.query('begin; truncate collection; insert into collection values (1, 1, 1); commit')
+      await sleep(30)
+    }
+  })()
+  t.teardown(() => stop.abort())
+  for (let run = 0; run < 3; run += 1) {
+    const results = await verifyExact({ ...pair, record: false, tables: tables('segments', 'collection') })
+    t.strictSame(said(results), { proven: [], undetermined: [] })
+  }
+  stop.abort()
+  await emptying
+  await pair.primary.query('truncate collection')
+  await waitForCloud(pair)
 })
 
 t.test('and the next window, or the next after that, says what it has', async (t) => {
