@@ -17,7 +17,7 @@ export async function describeTableUsers(db: Queryable, waitedMs: number): Promi
     .join(', ')
 }
 
-/** What to do about a table that is in use. `users` as describeTableUsers gives it. */
+/** What to do about a table that is in use. */
 export const blockedHint =
   'let the ingest, copy or query that holds it end (select pg_terminate_backend(PID) there ends a forgotten one), then ops migrate again'
 

@@ -86,7 +86,8 @@ async function mutate(
   t.strictSame(saidUnderWrites(await verifier.verify()), nothing, 'quiet, the first of many')
   const again = await verifier.verify()
   t.strictSame(saidUnderWrites(again), nothing, 'quiet, what changed')
-  t.equal(again.find((one) => one.table === 'model_terms')?.isFull, false)
+  // Nobody writes into this one; where much was written, a slow run may find it quicker to compare all.
+  t.equal(again.find((one) => one.table === 'models')?.isFull, false)
 
   const plants = chooseMutations(seed)
   await plant(pair.cloud, plants.map((one) => one.sql).join('; '))
