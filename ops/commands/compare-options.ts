@@ -14,7 +14,7 @@ export function addCompareOptions(command: Command): Command {
     .addOption(
       new Option(
         '--pace <pace>',
-        'default works on one server at a time and waits where replication falls behind; full does neither',
+        'default lets both servers rest after every quarter of a millisecond, and waits where replication falls behind; full does neither',
       )
         .choices(paces)
         .default('default'),

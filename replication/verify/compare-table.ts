@@ -94,21 +94,24 @@ async function hashRange(options: CompareTableOptions, range: KeyRange, compared
   const { window, subject, throttle, checkpoint } = options
   const running: Promise<void>[] = []
   let cloudTurn: Promise<unknown> = Promise.resolve()
-  for (let rest: KeyRange | null = range; rest !== null;) {
+  for (let left: KeyRange | null = range; left !== null;) {
     if (running.length >= chunksAhead) await running.shift()
-    const chunk = await nextChunk(options, rest)
-    const ours = timed(() => hashRanges(window.primary.client, subject.primarySql, chunk.ranges))
-    const turn = throttle.isGentle ? Promise.all([cloudTurn, ours]) : cloudTurn
-    const theirs = turn.then(() =>
-      timed(() => hashRanges(window.cloud.client, subject.cloudSql, chunk.ranges)),
+    const { chunk, restEveryRows } = await nextChunk(options, left)
+    const ours = timed(() =>
+      hashRanges(window.primary.client, subject.primarySql, chunk.ranges, restEveryRows),
+    )
+    const theirs = cloudTurn.then(() =>
+      timed(() => hashRanges(window.cloud.client, subject.cloudSql, chunk.ranges, restEveryRows)),
     )
     cloudTurn = theirs
     const compare = async (): Promise<void> => {
       const [primary, cloud] = await Promise.all([ours, theirs])
-      const pairs = pairUp(chunk.ranges, primary.result, cloud.result)
+      const pairs = pairUp(chunk.ranges, primary.result.buckets, cloud.result.buckets)
       const rows = sum(pairs, (pair) => Math.max(pair.ours.rows, pair.theirs.rows))
+      const serverMs = Math.max(primary.result.serverMs, cloud.result.serverMs)
       throttle.took(
-        { rows: chunk.rows, isLast: chunk.rest === null },
+        subject.table.name,
+        { rows: chunk.rows, hashed: rows, restEveryRows, serverMs, isLast: chunk.rest === null },
         Math.max(primary.elapsedMs, cloud.elapsedMs),
       )
       compared.primaryRows += sum(pairs, (pair) => pair.ours.rows)
@@ -124,16 +127,19 @@ async function hashRange(options: CompareTableOptions, range: KeyRange, compared
     comparing.catch(() => undefined)
     running.push(comparing)
     await (throttle.isGentle ? comparing : ours)
-    rest = chunk.rest
+    left = chunk.rest
   }
   await Promise.all(running)
 }
 
-async function nextChunk(options: CompareTableOptions, range: KeyRange): Promise<Chunk> {
+async function nextChunk(
+  options: CompareTableOptions,
+  range: KeyRange,
+): Promise<{ chunk: Chunk; restEveryRows: number | null }> {
   const { window, subject, throttle, leafRows } = options
-  const rows = await throttle.next()
+  const { rows, restEveryRows } = await throttle.next(subject.table.name)
   const size = { rows, minPieceRows: leafRows ?? defaultLeafRows }
-  return cutChunk(window.primary.client, subject.primarySql, range, size)
+  return { chunk: await cutChunk(window.primary.client, subject.primarySql, range, size), restEveryRows }
 }
 
 async function timed<T>(work: () => Promise<T>): Promise<{ result: T; elapsedMs: number }> {

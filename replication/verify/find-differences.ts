@@ -98,8 +98,8 @@ async function splitPiece(piece: Piece, options: DrillOptions, leafRows: number)
   ])
   const pieces: Piece[] = []
   ranges.forEach((range, place) => {
-    const ours = primary[place]
-    const theirs = cloud[place]
+    const ours = primary.buckets[place]
+    const theirs = cloud.buckets[place]
     if (ours === undefined || theirs === undefined || sameBucket(ours, theirs)) return
     pieces.push({ range, primaryRows: ours.rows, cloudRows: theirs.rows })
   })

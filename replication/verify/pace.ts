@@ -1,4 +1,5 @@
 import { sleep } from '../../core/backoff.ts'
+import { Rests, type ChunkPlan, type HashedChunk } from './rests.ts'
 
 export const paces = ['default', 'full'] as const
 /** How hard a comparison may press the servers. */
@@ -56,6 +57,7 @@ export class Throttle {
   readonly #options: ThrottleOptions
   readonly #atStart: Promise<number | null>
   #rows: number
+  readonly #rests = new Rests()
   #lookedAtMs: number
 
   constructor(options: ThrottleOptions) {
@@ -73,30 +75,33 @@ export class Throttle {
     return this.#rows
   }
 
-  /**
-   * Whether one server at a time is to work, and a chunk at a time: where both are on one machine, its other
-   * processors are left to who writes.
-   */
+  /** Whether a chunk is only begun when the one before is done on both sides. */
   get isGentle(): boolean {
     return this.#options.pace !== 'full'
   }
 
-  /** Before a chunk: how many rows it should have. Waits first where it must. */
-  async next(): Promise<number> {
-    const { pace, signal } = this.#options
-    signal?.throwIfAborted()
-    if (pace !== 'full' && performance.now() - this.#lookedAtMs >= (this.#options.lagEveryMs ?? 1000)) {
+  /** Before a statement: waits where it must. */
+  async wait(): Promise<void> {
+    this.#options.signal?.throwIfAborted()
+    if (this.isGentle && performance.now() - this.#lookedAtMs >= (this.#options.lagEveryMs ?? 1000)) {
       await this.#waitForCloud()
       this.#lookedAtMs = performance.now()
     }
-    return this.#rows
+  }
+
+  /** Before a chunk: how it should be, after waiting where it must. */
+  async next(table: string): Promise<ChunkPlan> {
+    await this.wait()
+    if (!this.isGentle) return { rows: this.#rows, restEveryRows: null }
+    return this.#rests.plan(table, this.#rows)
   }
 
   /**
    * After a chunk, with the rows it was cut to have: those that are not published cost next to nothing, and a chunk with
    * many of them should be longer. It may have been cut before the last one was timed.
    */
-  took(chunk: { rows: number; isLast: boolean }, elapsedMs: number): void {
+  took(table: string, chunk: HashedChunk & { isLast: boolean }, elapsedMs: number): void {
+    this.#rests.took(table, chunk)
     // The last of a range may be a small rest, which says nothing.
     if (chunk.isLast && elapsedMs < targetMs[this.#options.pace]) return
     this.#rows = nextChunkRows({ rows: chunk.rows, elapsedMs, targetMs: targetMs[this.#options.pace] })

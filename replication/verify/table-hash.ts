@@ -23,32 +23,52 @@ export function sameBucket(a: BucketHash, b: BucketHash): boolean {
 }
 
 export async function hashTable(db: Queryable, sql: HashSql): Promise<BucketHash> {
-  const [bucket] = await hashRanges(db, sql, [wholeTable])
+  const { buckets } = await hashRanges(db, sql, [wholeTable])
+  const [bucket] = buckets
   if (bucket === undefined) throw new Error('a table gave no hash')
   return bucket
 }
 
-/** One bucket a range, in their order, in one statement. */
+/** Buckets, and what they took within the server. */
+export interface HashedRanges {
+  buckets: BucketHash[]
+  serverMs: number
+}
+
+/**
+ * One bucket a range, in their order, in one statement. With `restEveryRows` the session sleeps a millisecond after that
+ * many rows, on average: a pause that is left to the client costs a round trip.
+ */
 export async function hashRanges(
   db: Queryable,
   sql: HashSql,
   ranges: readonly KeyRange[],
-): Promise<BucketHash[]> {
-  type Row = Omit<BucketHash, 'rows'> & { bucket: number; rows: string }
+  restEveryRows: number | null = null,
+): Promise<HashedRanges> {
+  type Row = Omit<BucketHash, 'rows'> & { rows: string; serverMs: number }
   const statements = ranges.map((range, place) =>
     renderSql('checks/table-hash', {
       ...pick(sql),
+      rest: rest(restEveryRows),
       bucket: fragment(String(place)),
       condition: rangeCondition(sql, range),
     }),
   )
   const { rows } = await db.query<Row>(`${statements.join('\nunion all\n')}\norder by 1`)
-  return rows.map((row) => ({
+  const buckets = rows.map(({ xor, highSum, lowSum, ...row }) => ({
     rows: Number(row.rows),
-    xor: row.xor,
-    highSum: row.highSum,
-    lowSum: row.lowSum,
+    xor,
+    highSum,
+    lowSum,
   }))
+  return { buckets, serverMs: Math.max(0, ...rows.map((row) => row.serverMs)) }
+}
+
+/** A server sleeps in whole milliseconds until the time is over: asked for one, it would sleep two. */
+function rest(everyRows: number | null): SqlFragment {
+  return fragment(
+    everyRows === null ? 'null' : `case when random() * ${everyRows} < 1 then pg_sleep(0.0009) end`,
+  )
 }
 
 /** Every row of a range: small ranges only. */

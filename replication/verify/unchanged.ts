@@ -29,12 +29,11 @@ export async function findUnchanged(options: UnchangedOptions): Promise<KeptRang
   const unchanged: KeptRange[] = []
   let chunkRows = firstRows
   for (let at = 0; at < ranges.length;) {
-    await throttle.next()
+    await throttle.wait()
     const some = takeRows(ranges.slice(at, at + rangesAtOnce), chunkRows)
     at += some.length
     const startedAt = performance.now()
     const atHome = areUnwritten(window.primary.client, subject.primarySql, head.primary.xmin, some)
-    if (throttle.isGentle) await atHome
     const inCloud = areUnwritten(window.cloud.client, subject.cloudSql, head.cloud.xmin, some)
     const [ours, theirs] = await Promise.all([atHome, inCloud])
     const rows = rowsOf(some)

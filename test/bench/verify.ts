@@ -1,5 +1,8 @@
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
 import { statfsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
+import { fileURLToPath } from 'node:url'
 import { publishedTables } from '../../core/published-tables.ts'
 import { waitForCloud } from '../../replication/heartbeat.ts'
 import { readTableFacts } from '../../replication/table-facts.ts'
@@ -180,6 +183,7 @@ async function compareIncremental(bench: VerifyBench, note: Note): Promise<Bench
   }
 }
 
+const writerFile = fileURLToPath(new URL('verify-writer.ts', import.meta.url))
 const writesPerSecond = 200
 const writerSeconds = 15
 
@@ -237,26 +241,16 @@ async function verifyUntil(bench: VerifyBench, signal: AbortSignal): Promise<voi
   }
 }
 
-/** Milliseconds each update took, from its sending to the answer. */
+/** In a process of its own, as an ingest is: it does not wait for what this one does. Milliseconds each update took. */
 async function writeSteadily(bench: VerifyBench, seconds: number): Promise<number[]> {
-  const db = await bench.primary.connect()
-  const times: number[] = []
-  const startedAt = performance.now()
-  try {
-    for (let n = 0; n < seconds * writesPerSecond; n += 1) {
-      const dueAt = startedAt + (1000 * n) / writesPerSecond
-      const waitMs = dueAt - performance.now()
-      if (waitMs > 0) await new Promise((go) => setTimeout(go, waitMs))
-      const sentAt = performance.now()
-      await db.query({
-        name: 'bench update',
-        text: 'update lexicon set documents = documents + 1 where term = $1',
-        values: [1 + (n % 1000)],
-      })
-      times.push(performance.now() - sentAt)
-    }
-  } finally {
-    db.release()
-  }
+  const writer = fork(writerFile, [
+    bench.replicationUrl,
+    String(seconds * writesPerSecond),
+    String(writesPerSecond),
+  ])
+  const ended = once(writer, 'exit')
+  const [times] = (await Promise.race([once(writer, 'message'), ended.then(() => [])])) as [number[]?]
+  await ended
+  if (times === undefined) throw new Error('the writer failed')
   return times
 }

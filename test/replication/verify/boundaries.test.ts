@@ -11,6 +11,7 @@ import {
   type HashSql,
   type KeyRange,
 } from '../../../replication/verify/row-hash.ts'
+import { hashRanges } from '../../../replication/verify/table-hash.ts'
 import { createDatabase } from '../../support/databases.ts'
 
 let db: pg.Pool
@@ -107,6 +108,24 @@ t.test('a range means the same however many columns its ends share', async (t) =
     [{ from: ['3', '0'], to: ['3', '9'] }, 0],
   ]
   for (const [range, rows] of ranges) t.equal(await rowsIn(range), rows, JSON.stringify(range))
+})
+
+t.test('a server that rests between the rows finds the same hashes', async (t) => {
+  const ranges = [
+    { from: null, to: ['4', '1'] },
+    { from: ['4', '1'], to: ['4', '300'] },
+  ]
+  const plain = await hashRanges(db, sql, ranges)
+  const rested = await hashRanges(db, sql, ranges, 40)
+  t.strictSame(rested.buckets, plain.buckets)
+  t.strictSame([plain.buckets.map((one) => one.rows), plain.serverMs > 0], [[82, 299], true])
+  const one = await db.connect()
+  try {
+    await one.query(`set statement_timeout = '200ms'`)
+    await t.rejects(hashRanges(one, sql, ranges, 1), { code: '57014' }, '381 rests of a millisecond')
+  } finally {
+    one.release(true)
+  }
 })
 
 t.test('reading a range reads no more of the index than that', async (t) => {

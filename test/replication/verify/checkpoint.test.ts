@@ -17,7 +17,7 @@ import { createReplication, insertTalk, plant, type Replication } from '../suppo
 import { said } from './plants.ts'
 import { ResumableRuns, reusedRows, verdictsOf } from './resumable.ts'
 
-const many = 12_000
+const many = 20_000
 const nothing = { proven: [], undetermined: [] }
 let pair: Replication
 let runs: ResumableRuns
@@ -80,7 +80,7 @@ const plants = [
 
 for (const [name, sql, difference] of plants) {
   t.test(`${name} in the cloud, in what was compared before, is found`, async (t) => {
-    t.ok(await runs.stop(2, terms))
+    t.ok(await runs.stop(4, terms))
     await plant(pair.cloud, sql)
     const results = await runs.run(terms)
     t.equal(
@@ -108,7 +108,7 @@ t.test('what differed before the run was stopped is found again', async (t) => {
     pair.cloud,
     `update model_terms set basis = '[1,2,8]' where term = 6; delete from model_terms where term = 900`,
   )
-  t.ok(await runs.stop(2, terms))
+  t.ok(await runs.stop(4, terms))
   const results = await runs.run(terms)
   t.strictSame(said(results).proven, ['model_terms changed 1 6 basis', 'model_terms missing 1 900'])
   t.ok(reusedRows(results) > 8000)
@@ -123,7 +123,7 @@ t.test('an edit that was under way when its row was compared is found', async (t
   // Younger ones end before.
   for (let n = 0; n < 5; n += 1)
     await plant(pair.cloud, 'update lexicon set documents = documents where term = 1')
-  t.ok(await runs.stop(2, terms))
+  t.ok(await runs.stop(4, terms))
   await open.query('commit')
   open.release()
   t.strictSame(said(await runs.run(terms)).proven, ['model_terms changed 1 5 basis'])
@@ -131,7 +131,7 @@ t.test('an edit that was under way when its row was compared is found', async (t
 })
 
 t.test('what the primary has written since, and the cloud has by now, matches', async (t) => {
-  t.ok(await runs.stop(2, terms))
+  t.ok(await runs.stop(4, terms))
   await pair.primary.query(
     `update model_terms set basis = '[1,2,6]' where term in (3, 4000); delete from model_terms where term = 12`,
   )
@@ -146,7 +146,7 @@ t.test('what the primary has written since, and the cloud has by now, matches', 
 })
 
 t.test('what the primary has written since, and the cloud has not, is not called a match', async (t) => {
-  t.ok(await runs.stop(2, terms))
+  t.ok(await runs.stop(4, terms))
   await pair.cloud.query('alter subscription homeport disable')
   await pair.primary.query(`update model_terms set basis = '[1,2,7]' where term = 3`)
   t.strictSame(said(await runs.run(terms)), {
@@ -159,7 +159,7 @@ t.test('what the primary has written since, and the cloud has not, is not called
 })
 
 t.test('rows that were only vacuumed, frozen or locked are unchanged', async (t) => {
-  t.ok(await runs.stop(2, terms))
+  t.ok(await runs.stop(4, terms))
   await pair.cloud.query('vacuum (freeze) model_terms')
   await pair.primary.query('select * from model_terms where term < 100 for update')
   t.ok(reusedRows(await runs.run(terms)) > 8000)
@@ -212,7 +212,7 @@ t.test('a table that is not what it was is compared anew', async (t) => {
 })
 
 t.test('--anew uses nothing, and what is kept is of one tier and of some tables', async (t) => {
-  t.ok(await runs.stop(2, terms))
+  t.ok(await runs.stop(4, terms))
   t.equal(reusedRows(await runs.run({ tables: ['lexicon'] })), 0)
   t.equal(reusedRows(await runs.run({ ...terms, tier: 'vectors' })), 0)
   const both = await runs.run({ tables: ['lexicon', 'model_terms'] })
@@ -224,13 +224,13 @@ t.test('--anew uses nothing, and what is kept is of one tier and of some tables'
     ],
     'after all these runs it is still there, and serves whoever compares the same',
   )
-  t.ok(await runs.stop(2, terms))
+  t.ok(await runs.stop(4, terms))
   t.equal(reusedRows(await runs.run({ ...terms, anew: true })), 0)
   t.strictSame(runs.notes, [])
 })
 
 t.test('a line that is garbled is not believed, and one that was cut off is not minded', async (t) => {
-  t.ok(await runs.stop(2, terms))
+  t.ok(await runs.stop(4, terms))
   const [name = ''] = files()
   const file = join(runs.folder, name)
   const text = readFileSync(file, 'utf8')
@@ -273,7 +273,7 @@ t.test('a second run at the same time keeps nothing, and says so', async (t) => 
     tier: 'both',
     note: (text) => t.fail(text),
   })
-  t.ok(await runs.stop(2, terms))
+  t.ok(await runs.stop(4, terms))
   t.match(runs.notes, [/^process \d+ compares these servers too: this run keeps nothing for a later one$/])
   t.match(files(), [/^[0-9a-f]{12}\.lock$/], 'and no file')
   first?.close()

@@ -2,6 +2,7 @@ import t from 'tap'
 import { publishedTables } from '../../../core/published-tables.ts'
 import { judgeFindings, type TableFindings } from '../../../replication/verify/findings.ts'
 import { nextChunkRows, shouldPause, Throttle } from '../../../replication/verify/pace.ts'
+import { restAfter, Rests } from '../../../replication/verify/rests.ts'
 import { isWhole, tablesOfTier } from '../../../replication/verify/tier.ts'
 import { measure } from '../../../replication/verify/progress.ts'
 
@@ -14,6 +15,24 @@ t.test('a chunk grows and shrinks towards its time, by four times at most', asyn
   t.equal(next(2000, 60_000), 500)
   t.equal(next(100, 60_000), 100)
   t.equal(next(500_000, 1), 500_000)
+})
+
+t.test('a server rests after a quarter of a millisecond of work, whatever a row costs', async (t) => {
+  t.strictSame([0.004, 0.0005, 1, 0, Infinity].map(restAfter), [63, 500, 8, 2000, 8])
+  const rests = new Rests()
+  const hash = (rows: number, rowMs: number, hashed = rows) => {
+    const plan = rests.plan('segments', rows)
+    rests.took('segments', { ...plan, hashed, serverMs: hashed * rowMs })
+    return plan
+  }
+  t.strictSame(hash(2000, 0.01), { rows: 2000, restEveryRows: null })
+  t.strictSame(hash(8000, 0.004), { rows: 2000, restEveryRows: null }, 'only a few rows without a rest')
+  t.strictSame(hash(50, 0.1), { rows: 50, restEveryRows: null }, 'too few to learn from')
+  t.strictSame(hash(9000, 1, 0), { rows: 4000, restEveryRows: null }, 'and where none is published')
+  t.strictSame(hash(9000, 0.02), { rows: 8000, restEveryRows: null }, 'the next is larger')
+  t.strictSame(hash(9000, 0.5), { rows: 9000, restEveryRows: 63 }, 'the least busy moment counts')
+  t.strictSame(hash(9000, 0.5), { rows: 9000, restEveryRows: 63 }, 'and no time that rests are part of')
+  t.strictSame(rests.plan('sources', 9000), { rows: 2000, restEveryRows: null }, 'each table by itself')
 })
 
 t.test('it waits for a cloud that falls behind, and not for ever', async (t) => {
@@ -47,16 +66,23 @@ t.test('the throttle says once that it waits, and full does not look', async (t)
     pauseMs: 1,
   }
   const throttle = new Throttle({ ...options, pace: 'default' })
-  t.equal(await throttle.next(), 2000)
-  throttle.took({ rows: 2000, isLast: false }, 250)
-  t.equal(await throttle.next(), 4000)
+  const took = (isLast: boolean, ms: number) => {
+    const chunk = { rows: 2000, hashed: 2000, restEveryRows: null, serverMs: ms, isLast }
+    throttle.took('segments', chunk, ms)
+  }
+  t.equal(throttle.rows, 2000)
+  await throttle.next('segments')
+  took(false, 250)
+  t.equal(throttle.rows, 4000)
+  await throttle.next('segments')
   t.strictSame([looks, said], [5, [2 ** 25]])
-  throttle.took({ rows: 2000, isLast: true }, 1)
-  t.equal(await throttle.next(), 4000, 'a small rest says nothing about speed')
-  await new Throttle({ ...options, pace: 'full' }).next()
-  t.equal(looks, 6)
+  took(true, 1)
+  t.equal(throttle.rows, 4000, 'a small rest says nothing about speed')
+  const full = new Throttle({ ...options, pace: 'full', firstRows: 9000 })
+  t.strictSame(await full.next('segments'), { rows: 9000, restEveryRows: null })
+  t.equal(looks, 5)
   const stopped = new Throttle({ ...options, pace: 'full', signal: AbortSignal.abort(new Error('stop')) })
-  await t.rejects(stopped.next(), { message: 'stop' })
+  await t.rejects(stopped.next('segments'), { message: 'stop' })
 })
 
 t.test('never match while anything is open', async (t) => {
