@@ -1,4 +1,5 @@
 import type pg from 'pg'
+import { readDatabaseIdentity } from '../core/database-identity.ts'
 import type { Logger } from '../core/log.ts'
 import { loadSql } from '../core/sql.ts'
 import type { GenerationKeeper } from './search/generation.ts'
@@ -63,7 +64,9 @@ export function createPulse(options: PulseOptions): Pulse {
 
   async function look(): Promise<void> {
     try {
-      const { rows } = await pool.query<PulseRow>(loadSql('queries/pulse'))
+      // Each time: another database may have come in its place.
+      const identity = await readDatabaseIdentity(pool)
+      const { rows } = await pool.query<PulseRow>(loadSql('queries/pulse'), [identity])
       const row = rows[0]
       facts = {
         ...facts,

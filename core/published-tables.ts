@@ -104,7 +104,7 @@ export const publishedTables: readonly PublishedTable[] = [
   {
     name: 'verifications',
     key: ['table_name'],
-    columns: ['table_name', 'verdict', 'row_count', 'lsn', 'checked_at', 'full_at'],
+    columns: ['table_name', 'verdict', 'row_count', 'lsn', 'checked_at', 'full_at', 'cloud'],
   },
 ]
 

@@ -3,6 +3,7 @@ import type { Queryable } from '../core/db.ts'
 import { errorCode, errorMessage, HomeportError } from '../core/errors.ts'
 import { describeHolder, findLockHolder } from '../core/lock-holder.ts'
 import { migrationState } from '../core/migrate.ts'
+import { readDatabaseIdentity } from '../core/database-identity.ts'
 import { publishedTables } from '../core/published-tables.ts'
 import { loadSql } from '../core/sql.ts'
 import type { Finding, Side } from './finding.ts'
@@ -169,7 +170,8 @@ async function readTableStatus(primary: Server | null, cloud: Server | null): Pr
     unlessAltered(countPresent(cloud, false)),
   ])
   const knows = primary ?? cloud
-  const verified = knows === null ? null : await unlessAltered(readVerifications(knows.pool))
+  const about = cloud === null ? null : await readDatabaseIdentity(cloud.pool)
+  const verified = knows === null ? null : await unlessAltered(readVerifications(knows.pool, about))
   return publishedTables.map(({ name }) => ({
     table: name,
     primaryRows: ours?.get(name) ?? null,
@@ -194,8 +196,9 @@ interface Verification {
   fullAt: Date | null
 }
 
-async function readVerifications(db: Queryable): Promise<Map<string, Verification>> {
-  const { rows } = await db.query<Verification>(loadSql('checks/verifications'))
+/** `about`: the cloud, null where it does not say which it is. */
+async function readVerifications(db: Queryable, about: string | null): Promise<Map<string, Verification>> {
+  const { rows } = await db.query<Verification>(loadSql('checks/verifications'), [about])
   return new Map(rows.map((row) => [row.table, row]))
 }
 

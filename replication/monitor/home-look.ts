@@ -31,6 +31,8 @@ export const noLogHistory: LogHistory = { samples: [], lsn: null }
 export interface HomeLookOptions {
   primary: pg.Pool
   log?: LogHistory
+  /** the cloud whose proofs are meant, as readDatabaseIdentity names it; all of them where it is not known */
+  cloudIdentity?: string | null
   /** where the primary's data is on this machine, where the server does not say it */
   dataFolder?: string
 }
@@ -46,8 +48,8 @@ export async function lookAtHome(options: HomeLookOptions & { slotName?: string 
 
 /** @throws HomeportError SLOT_MISSING when the slot went away just now. */
 export async function lookAtLog(slot: SlotFacts | null, options: HomeLookOptions): Promise<HomeLook> {
-  const { primary, dataFolder, log = noLogHistory } = options
-  const proofs = await readProofs(primary)
+  const { primary, dataFolder, log = noLogHistory, cloudIdentity = null } = options
+  const proofs = await readProofs(primary, cloudIdentity)
   if (slot === null)
     return { slot, disk: null, forecast: null, walBytesPerSecond: null, proofs, log: noLogHistory }
   const wal = await readWalBudget(primary, slot.name, dataFolder === undefined ? {} : { dataFolder })
@@ -103,8 +105,8 @@ interface ProofRow {
   fullAt: Date | null
 }
 
-async function readProofs(primary: pg.Pool): Promise<MonitorSample['tables']> {
-  const { rows } = await primary.query<ProofRow>(loadSql('monitor/proofs'))
+async function readProofs(primary: pg.Pool, about: string | null): Promise<MonitorSample['tables']> {
+  const { rows } = await primary.query<ProofRow>(loadSql('monitor/proofs'), [about])
   return rows.map((row) => ({
     table: row.table,
     verdict: row.verdict,

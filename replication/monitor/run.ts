@@ -191,6 +191,7 @@ class Monitor {
     const look = await lookAtHome({
       primary,
       log: this.#log,
+      cloudIdentity: this.#look?.cloudIdentity ?? null,
       ...(typeof slotName === 'string' ? { slotName } : {}),
       ...(dataFolder === undefined ? {} : { dataFolder }),
     })

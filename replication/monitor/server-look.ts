@@ -1,4 +1,5 @@
 import type pg from 'pg'
+import { readDatabaseIdentity } from '../../core/database-identity.ts'
 import { publishedTables } from '../../core/published-tables.ts'
 import type { Finding } from '../finding.ts'
 import { readHealth, type ReplicationHealth } from '../health.ts'
@@ -18,6 +19,8 @@ export interface Servers {
 /** Both servers at one moment, content and schema aside. */
 export interface ServerLook extends HomeLook {
   health: ReplicationHealth
+  /** as readDatabaseIdentity names the cloud */
+  cloudIdentity: string | null
 }
 
 export interface LookOptions extends Servers {
@@ -29,12 +32,14 @@ export interface LookOptions extends Servers {
 export async function lookAtServers(options: LookOptions): Promise<ServerLook> {
   const { primary, cloud, before, dataFolder } = options
   const health = await readHealth(primary, cloud, before?.health)
+  const cloudIdentity = await readDatabaseIdentity(cloud)
   const home = await lookAtLog(health.slot, {
     primary,
+    cloudIdentity,
     ...(before === undefined ? {} : { log: before.log }),
     ...(dataFolder === undefined ? {} : { dataFolder }),
   })
-  return { health, ...home }
+  return { health, cloudIdentity, ...home }
 }
 
 /** What changes seldom on both servers: versions and schema. */

@@ -45,7 +45,7 @@ export async function runIncremental(
   try {
     await run.follow(subjects)
     const results = tables.flatMap((table) => run.results.get(table.name) ?? [])
-    if (options.record ?? true) await recordVerdicts(options.primary, results)
+    if (options.record ?? true) await recordVerdicts(options, results)
     return { results, proof: run.takeProof() }
   } finally {
     await run.close()

@@ -1,3 +1,4 @@
+import { readDatabaseIdentity } from '../../core/database-identity.ts'
 import type { Queryable } from '../../core/db.ts'
 import { publishedTables } from '../../core/published-tables.ts'
 import { loadSql } from '../../core/sql.ts'
@@ -11,8 +12,11 @@ export interface Verdict {
   isFull?: boolean
 }
 
-/** Writes verdicts to the primary; they travel, so that the cloud can say how verified it is. */
-export async function recordVerdicts(primary: Queryable, results: readonly Verdict[]): Promise<void> {
+/** Writes verdicts about a cloud to the primary; they travel, so that the cloud can say how verified it is. */
+export async function recordVerdicts(
+  { primary, cloud }: { primary: Queryable; cloud: Queryable },
+  results: readonly Verdict[],
+): Promise<void> {
   if (results.length === 0) return
   const lsn = results.find((result) => result.lsn !== '0/0')?.lsn ?? '0/0'
   await primary.query(loadSql('replication/record-verifications'), [
@@ -22,5 +26,6 @@ export async function recordVerdicts(primary: Queryable, results: readonly Verdi
     results.map((result) => result.isFull ?? true),
     lsn,
     publishedTables.map((table) => table.name),
+    await readDatabaseIdentity(cloud),
   ])
 }

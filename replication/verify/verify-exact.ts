@@ -83,7 +83,7 @@ export async function verifyExact(options: ResumableOptions): Promise<ResumedVer
   if (options.record ?? true) {
     const whole = new Set(tables.filter((table) => isWhole(table, tier)).map((table) => table.name))
     await recordVerdicts(
-      options.primary,
+      options,
       inOrder.filter((result) => whole.has(result.table)),
     )
   }

@@ -82,7 +82,7 @@ export async function verifyTables(options: VerifyOptions): Promise<TableVerific
     if (pending.length > 0) await sleep(Math.min(100 * round, 300), options.signal)
   }
   const inOrder = tables.flatMap((table) => done.get(table.name) ?? [])
-  if (options.record ?? true) await recordVerdicts(options.primary, inOrder)
+  if (options.record ?? true) await recordVerdicts(options, inOrder)
   return inOrder
 }
 

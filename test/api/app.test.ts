@@ -5,7 +5,7 @@ import type { HealthReport } from '../../api/health.ts'
 import type { Problem } from '../../core/http/problem.ts'
 import { startApi, until } from '../support/api.ts'
 import { seedContent } from '../support/content.ts'
-import { createDatabase } from '../support/databases.ts'
+import { createDatabase, queryRows } from '../support/databases.ts'
 import { createRole } from '../support/roles.ts'
 import { talks } from '../support/talks.ts'
 
@@ -143,6 +143,23 @@ void t.test('answers over HTTP', async (t) => {
     })
     t.match(await api.get('/live'), { status: 200, body: { live: true } })
     t.match(await api.get('/ready'), { status: 200, body: { ready: true, source: 'postgres' } })
+  })
+
+  await t.test('a verdict about another cloud is none about this one', async (t) => {
+    const own = `(select c.system_identifier || '/' || d.oid from pg_control_system() c, pg_database d
+      where d.datname = current_database())`
+    const verdictWhen = async (isThere: boolean): Promise<unknown> => {
+      const { body } = await until(
+        () => api.get<HealthReport>('/health'),
+        ({ body }) => (body.last_verified !== null) === isThere,
+      )
+      const answer = await api.search({ q: 'disk' })
+      return [body.last_verified?.verdict ?? null, answer.body.freshness.verified?.verdict ?? null]
+    }
+    await queryRows(owner, `update verifications set cloud = '7000000000000000000/5'`)
+    t.strictSame(await verdictWhen(false), [null, null])
+    await queryRows(owner, `update verifications set cloud = ${own}`)
+    t.strictSame(await verdictWhen(true), ['match', 'match'])
   })
 
   await t.test('headers keep a page to itself', async (t) => {

@@ -53,7 +53,7 @@ t.test('proofs in full, and the monitor', async (t) => {
   t.notOk(existsSync(folder), 'who only looks makes no folder')
 
   const verdict = { verdict: 'match', primaryRows: 1, lsn: '0/1' } as const
-  await recordVerdicts(pair.primary, [
+  await recordVerdicts(pair, [
     { ...verdict, table: 'segments', isFull: true },
     { ...verdict, table: 'sources', isFull: false },
   ])
