@@ -41,7 +41,7 @@ export interface PulseOptions {
   onFailure: (error: unknown) => void
   /** Default 2 s. */
   everyMs?: number
-  /** How often segments are counted (default 30 s). */
+  /** How often segments are counted, and the database is asked which one it is (default 30 s). */
   totalsEveryMs?: number
 }
 
@@ -58,14 +58,15 @@ export function createPulse(options: PulseOptions): Pulse {
   }
   let countedAt = -Infinity
   let counted: unknown
+  let identity: string | null = null
+  let identifiedAt = -Infinity
   let timer: NodeJS.Timeout | undefined
   let running: Promise<void> | undefined
   let stopped = false
 
   async function look(): Promise<void> {
     try {
-      // Each time: another database may have come in its place.
-      const identity = await readDatabaseIdentity(pool)
+      await identify()
       const { rows } = await pool.query<PulseRow>(loadSql('queries/pulse'), [identity])
       const row = rows[0]
       facts = {
@@ -86,6 +87,13 @@ export function createPulse(options: PulseOptions): Pulse {
       facts = { ...facts, reachable: false }
       onFailure(error)
     }
+  }
+
+  /** Now and then: another database may have come in its place, and a server that refuses to say it logs that. */
+  async function identify(): Promise<void> {
+    if (performance.now() - identifiedAt <= totalsEveryMs) return
+    identity = await readDatabaseIdentity(pool)
+    identifiedAt = performance.now()
   }
 
   async function countTotals(): Promise<void> {
