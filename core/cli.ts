@@ -26,7 +26,7 @@ export interface Output {
 export interface CommandSpec<Options = Record<string, never>> {
   name: string
   summary: string
-  /** More paragraphs for --help: what it does, what it never does, the shape of --json. */
+  /** More paragraphs for --help: what it does, what it never does, the shape of --json. Lines end as {@link reflow} says. */
   details?: string
   examples: readonly (readonly [command: string, what: string])[]
   /** Adds arguments and options with commander's own calls; --json and --help are there already. */
@@ -62,7 +62,9 @@ export function defineCommand<Options>(spec: CommandSpec<Options>): AnyCommand {
     name: spec.name,
     install(program, start) {
       const command = program.command(spec.name).summary(spec.summary)
-      command.description(spec.details === undefined ? spec.summary : `${spec.summary}\n\n${spec.details}`)
+      command.description(
+        spec.details === undefined ? spec.summary : `${spec.summary}\n\n${reflow(spec.details)}`,
+      )
       command.option('--json', 'print the result as one line of JSON on stdout')
       spec.configure?.(command)
       const examples = spec.examples.map(([line, what]) => `  $ ${program.name()} ${line}\n      ${what}`)
@@ -75,6 +77,14 @@ export function defineCommand<Options>(spec: CommandSpec<Options>): AnyCommand {
       })
     },
   }
+}
+
+/**
+ * Pure: text as lines that a terminal of any width breaks. A line of the source ends where it says so, by a full stop or a
+ * colon, or before a line that is empty or indented; any other goes on in the next.
+ */
+export function reflow(text: string): string {
+  return text.replace(/([^.:\n])\n(?=\S)/g, '$1 ')
 }
 
 /**

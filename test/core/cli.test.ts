@@ -1,6 +1,6 @@
 import t from 'tap'
 import { Writable } from 'node:stream'
-import { defineCommand, runProgram, wholeNumber, type AnyCommand } from '../../core/cli.ts'
+import { defineCommand, reflow, runProgram, wholeNumber, type AnyCommand } from '../../core/cli.ts'
 import { HomeportError } from '../../core/errors.ts'
 
 class Collected extends Writable {
@@ -170,4 +170,21 @@ t.test('progress fits the terminal, and an error begins on a clean line', async 
   t.equal(await runProgram({ ...options, stdout: new Collected(), stderr }), 1)
   const erase = '\r\u001b[2K'
   t.equal(stderr.text, `${erase}${'x'.repeat(19)}${erase}Error: it is bad\n`)
+})
+
+t.test('help breaks its lines where the terminal ends, not where the source does', async (t) => {
+  t.equal(reflow('one line, and\nthe next'), 'one line, and the next')
+  t.equal(reflow('A sentence.\nAnother:\nwhat'), 'A sentence.\nAnother:\nwhat')
+  t.equal(reflow('a paragraph\n\nand one more\n  indented'), 'a paragraph\n\nand one more\n  indented')
+  const stdout = new Collected()
+  const long = defineCommand({
+    name: 'long',
+    summary: 'Long',
+    details: `${'word '.repeat(20)}end\n${'word '.repeat(20)}end`,
+    examples: [],
+    run: () => Promise.resolve(0),
+  })
+  const options = { name: 'tool', description: 'A tool', commands: [long], argv: ['long', '--help'] }
+  t.equal(await runProgram({ ...options, stdout, stderr: new Collected() }), 0)
+  t.match(stdout.text, / end word /, 'as one paragraph')
 })

@@ -91,7 +91,7 @@ t.test('set up, watched, stopped, damaged and torn down', async (t) => {
   await plant(pair.cloud, 'insert into lexicon values (5, 1)')
   t.match(await run('monitor', '--once'), {
     exitCode: 3,
-    stdout: /lexicon 5: extra[\s\S]*ops reseed lexicon/,
+    stdout: /lexicon 5: extra[\s\S]*ops repair lexicon/,
   })
   await pair.cloud.query(
     `insert into relay_quarantine (slot, commit_lsn, table_name, operation, key, error_code, reason)
