@@ -1,6 +1,6 @@
 import t from 'tap'
 import { startTcpProxy } from '../../../support/tcp-proxy.ts'
-import { anything, publishNotes, takeRows, until, withSenderTimeout } from './support.ts'
+import { anything, insertedIds, publishNotes, takeRows, until, withSenderTimeout } from './support.ts'
 
 t.test('a half-open connection is noticed, and nothing is lost by it', async (t) => {
   const primary = await publishNotes(t)
@@ -14,7 +14,14 @@ t.test('a half-open connection is noticed, and nothing is lost by it', async (t)
   await until(async () => (await primary.slotLsn()) === batch?.end)
   proxy.set({ isBlackhole: true })
   await primary.db.query('insert into notes values (2)')
-  await t.rejects(stream.nextBatch(anything), {
+  const readOn = async (): Promise<void> => {
+    for (;;) {
+      // An empty one may lead on past log that concerns nobody.
+      const next = await stream.nextBatch(anything)
+      t.same(next === null ? null : await insertedIds(next), [])
+    }
+  }
+  await t.rejects(readOn(), {
     code: 'STREAM_SILENT',
     message: /has not been heard for \d s/,
   })
