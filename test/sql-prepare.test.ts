@@ -12,6 +12,7 @@ const samples: Readonly<Record<string, SqlFragment>> = {
   model: fragment('1'),
   dimensions: fragment('8'),
   bucket: fragment('0'),
+  rest: fragment('case when random() * 64 < 1 then pg_sleep(0.0009) end'),
   step: fragment('10'),
   depth: fragment('10'),
   limit: fragment('10'),

@@ -160,7 +160,11 @@ t.test('the primary is judged by itself while the cloud is away', async (t) => {
   t.strictSame(codes(judgeHome({ ...home, slot: null }, health({}), { alerts: [] })).slice(0, 1), [
     'SLOT_LOST',
   ])
-  const both = { ...home, cloudIdentity: null, health: health({ slot: home.slot, subscription: { enabled: false } }) }
+  const both = {
+    ...home,
+    cloudIdentity: null,
+    health: health({ slot: home.slot, subscription: { enabled: false } }),
+  }
   const looks = judgeLook(both, { beatSeconds: 5, alerts: [] })
   t.strictSame(
     looks.map((seen) => [seen.source, ...codes(seen)]),
