@@ -1,5 +1,5 @@
+import { readSystemIdentifier } from '../core/database-identity.ts'
 import type { Queryable } from '../core/db.ts'
-import { errorCode } from '../core/errors.ts'
 import { loadSql } from '../core/sql.ts'
 
 /** What one server says about itself and about the role that asks. */
@@ -65,18 +65,6 @@ async function readRecords(db: Queryable): Promise<{ relayed: boolean; promoted:
   if (tables[0]?.present !== true) return { relayed: false, promoted: false }
   const { rows } = await db.query<{ relayed: boolean; promoted: boolean }>(loadSql('checks/is-relayed'))
   return rows[0] ?? { relayed: false, promoted: false }
-}
-
-/** Null where the role may not read it. */
-export async function readSystemIdentifier(db: Queryable): Promise<string | null> {
-  try {
-    const { rows } = await db.query<{ systemIdentifier: string }>(loadSql('checks/system-identifier'))
-    return rows[0]?.systemIdentifier ?? null
-  } catch (error) {
-    // Some providers keep pg_control_system() from their customers; the start time tells servers apart too.
-    if (errorCode(error) === '42501') return null
-    throw error
-  }
 }
 
 /**

@@ -3,7 +3,8 @@ import { sleep } from '../core/backoff.ts'
 import type { Queryable } from '../core/db.ts'
 import { subscriptionName } from '../core/published-tables.ts'
 import { loadSql } from '../core/sql.ts'
-import { readSystemIdentifier, type ServerFacts } from './server-facts.ts'
+import { readSystemIdentifier } from '../core/database-identity.ts'
+import type { ServerFacts } from './server-facts.ts'
 
 export interface SlotFacts {
   name: string

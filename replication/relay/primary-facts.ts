@@ -1,6 +1,7 @@
+import { readSystemIdentifier } from '../../core/database-identity.ts'
 import type { Queryable } from '../../core/db.ts'
 import { publicationName } from '../../core/published-tables.ts'
-import { errorCode, HomeportError } from '../../core/errors.ts'
+import { HomeportError } from '../../core/errors.ts'
 import { loadSql } from '../../core/sql.ts'
 
 /** The slot that the relay reads, as the primary has it. */
@@ -56,14 +57,4 @@ export async function readPrimaryFacts(db: Queryable, slot: string | null): Prom
   if (facts === undefined) throw new HomeportError('CATALOGUE', 'the primary gave no answer about itself')
   const columns = await db.query<PublishedColumn>(loadSql('relay/published-columns'), [publicationName])
   return { ...facts, columns: columns.rows, systemIdentifier: await readSystemIdentifier(db) }
-}
-
-async function readSystemIdentifier(db: Queryable): Promise<string | null> {
-  try {
-    const { rows } = await db.query<{ systemIdentifier: string }>(loadSql('checks/system-identifier'))
-    return rows[0]?.systemIdentifier ?? null
-  } catch (error) {
-    if (errorCode(error) === '42501') return null
-    throw error
-  }
 }

@@ -9,11 +9,10 @@ with recorded as (
   on conflict (table_name) do update
     set verdict = excluded.verdict, row_count = excluded.row_count, lsn = excluded.lsn,
       checked_at = excluded.checked_at, cloud = excluded.cloud,
-      -- what was proven of another cloud says nothing
+      -- what was proven of another cloud, or nobody knows of which, says nothing
       full_at = coalesce(
         excluded.full_at,
-        case when excluded.cloud is not distinct from coalesce(verifications.cloud, excluded.cloud)
-          then verifications.full_at end
+        case when excluded.cloud is not distinct from verifications.cloud then verifications.full_at end
       )
 )
 delete from verifications where table_name <> all ($6::text[]);
